@@ -1,1 +1,33 @@
+//! Facts in, plan out: the external writes that are wanted, in order, each with its reason.
+//!
+//! A plan is computed, never carried out, here. Steps that need the result of an earlier one are not in it: the
+//! executor absorbs outcomes into the facts and plans again, until the plan is empty.
 
+pub mod action;
+
+pub use action::{Action, Change, NodePatch, PasswordSource, ServicePatch};
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The write.
+    pub action: Action,
+    /// Why it is wanted, in words an operator understands.
+    pub reason: String,
+}
+
+impl Step {
+    /// A step.
+    pub fn new(action: Action, reason: impl Into<String>) -> Self {
+        Self {
+            action,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}  # {}", self.action, self.reason)
+    }
+}

@@ -1,1 +1,13 @@
+//! Compiled decisions. A strategy is what the policy says for one case, ready to turn facts into a plan.
 
+pub mod address;
+pub mod announce;
+pub mod bgp;
+pub mod load_balancer;
+pub mod node_labels;
+
+pub use address::{ElasticPool, Pool, StaticPool};
+pub use announce::Announcer;
+pub use bgp::{BgpAnnotations, BgpStrategy};
+pub use load_balancer::{Assignment, Backend, Overrides};
+pub use node_labels::NodeStrategy;
