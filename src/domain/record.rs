@@ -49,6 +49,10 @@ pub struct Record {
     pub cidr: u8,
     /// Where the address came from.
     pub source: AddressSource,
+    /// The reservation that holds it, where it was reserved. A hint for a lookup: what may be given back is told by the
+    /// tags on the reservation alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
     /// What becomes of it when the Service goes.
     #[serde(default)]
     pub on_release: OnRelease,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ClusterError, MetalError};
+use crate::domain::Ingress;
 
 /// When to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +42,11 @@ pub enum ProviderError {
         /// How long to wait.
         after: Duration,
     },
-    /// Some parts were done, others were not and are tried again.
+    /// The address works, but not every node announces it: the status is written, and the rest is tried again.
     #[error("{}", failures.join("; "))]
     Partial {
+        /// What belongs in the Service's status all the same.
+        ingress: Vec<Ingress>,
         /// One sentence for each part that failed.
         failures: Vec<String>,
     },

@@ -67,6 +67,10 @@ pub trait Metal: Send + Sync {
     /// Reservations that carry all these tags, oldest first.
     async fn reservations_tagged(&self, tags: &[&str], max_age: MaxAge) -> Result<Vec<Arc<IpReservation>>, MetalError>;
 
+    /// The reservation with this id: from the listing, or else asked for by its id; `None` only when its own address
+    /// answers that it is gone.
+    async fn reservation(&self, id: &ReservationId) -> Result<Option<Arc<IpReservation>>, MetalError>;
+
     /// The reservation whose block holds this address.
     async fn reservation_of(&self, address: IpAddr, max_age: MaxAge) -> Result<Option<Arc<IpReservation>>, MetalError>;
 
