@@ -8,7 +8,9 @@ mod control_plane;
 use std::path::Path;
 
 use control_plane::{ControlPlane, User};
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Client;
 use kube::api::{Api, ListParams, ObjectMeta, PostParams};
 use pretty_assertions::assert_eq;
 
@@ -93,6 +95,148 @@ async fn a_restart_keeps_the_data_and_a_drop_ends_everything() {
         "the apiserver outlived its handle"
     );
     assert!(!data.exists(), "the data outlived its handle");
+}
+
+#[tokio::test]
+async fn dep_08_09_the_manifests_are_accepted_and_give_the_controller_what_it_needs_and_no_more() {
+    let account = User::service_account("kube-system", "cloud-provider-equinix-metal");
+    let cluster = ControlPlane::start_with(std::slice::from_ref(&account)).await;
+    let run = |arguments: &[&str]| {
+        let output = cluster.kubectl(arguments).output().expect("kubectl runs");
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    run(&["create", "namespace", "metallb-system"]);
+    for manifest in ["deployment", "secret", "policy", "metallb"] {
+        let path = format!("{}/deploy/template/{manifest}.yaml", env!("CARGO_MANIFEST_DIR"));
+        run(&["apply", "--validate=strict", "--filename", &path]);
+    }
+
+    let client = cluster.client_of(&account).await;
+    let mut wrong = Vec::new();
+    for row @ (allowed, namespace, group, resource, verbs) in RIGHTS {
+        for verb in verbs.split(' ') {
+            if is_allowed(&client, namespace, group, resource, verb).await != *allowed {
+                wrong.push((row, verb));
+            }
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+/// Whether, where (empty for everywhere), API group, resource and verbs.
+type Right = (bool, &'static str, &'static str, &'static str, &'static str);
+
+const RIGHTS: &[Right] = &[
+    (true, "", "", "namespaces", "get list watch"),
+    (true, "", "", "nodes", "get list watch update patch delete"),
+    (true, "", "", "nodes/status", "patch"),
+    (true, "", "", "services", "get list watch update patch"),
+    (true, "", "", "services/status", "patch"),
+    (true, "", "", "events", "create patch"),
+    (true, "", "events.k8s.io", "events", "create patch"),
+    (true, "", "authentication.k8s.io", "tokenreviews", "create"),
+    (true, "", "authorization.k8s.io", "subjectaccessreviews", "create"),
+    (true, "", "discovery.k8s.io", "endpointslices", "get list watch"),
+    (
+        true,
+        "kube-system",
+        "discovery.k8s.io",
+        "endpointslices",
+        "get list watch create update patch",
+    ),
+    (
+        true,
+        "kube-system",
+        "coordination.k8s.io",
+        "leases",
+        "create get list watch update patch",
+    ),
+    (
+        true,
+        "kube-system",
+        "",
+        "configmaps",
+        "create get list watch update patch",
+    ),
+    (
+        true,
+        "kube-system",
+        "",
+        "endpoints",
+        "create get list watch update patch",
+    ),
+    (true, "kube-system", "", "services", "create"),
+    (true, "metallb-system", "", "configmaps", "get update patch"),
+    (
+        true,
+        "metallb-system",
+        "metallb.io",
+        "ipaddresspools",
+        "get list create update patch delete",
+    ),
+    (
+        true,
+        "metallb-system",
+        "metallb.io",
+        "bgppeers",
+        "get list create update patch delete",
+    ),
+    (
+        true,
+        "metallb-system",
+        "metallb.io",
+        "bgpadvertisements",
+        "get list create update patch delete",
+    ),
+    (false, "kube-system", "", "secrets", "get list watch"),
+    (false, "", "", "secrets", "get list watch"),
+    (false, "", "", "services", "create delete"),
+    (false, "", "", "nodes", "create"),
+    (false, "", "", "configmaps", "get list create update patch"),
+    (false, "", "", "pods", "get list create delete"),
+    (
+        false,
+        "",
+        "discovery.k8s.io",
+        "endpointslices",
+        "create update patch delete",
+    ),
+    (false, "default", "coordination.k8s.io", "leases", "create get update"),
+    (
+        false,
+        "",
+        "rbac.authorization.k8s.io",
+        "clusterroles",
+        "bind escalate create update",
+    ),
+    (false, "", "", "serviceaccounts", "impersonate"),
+];
+
+async fn is_allowed(client: &Client, namespace: &str, group: &str, resource: &str, verb: &str) -> bool {
+    let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(namespace.into()),
+                group: Some(group.into()),
+                resource: Some(resource.into()),
+                subresource: Some(subresource.into()),
+                verb: Some(verb.into()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone())
+        .create(&PostParams::default(), &review)
+        .await
+        .expect("anybody may ask");
+    answer.status.is_some_and(|status| status.allowed)
 }
 
 /// Who sent the requests of one kind, in the order in which the apiserver finished them.
