@@ -199,9 +199,8 @@ fn role_rules() -> Vec<PolicyRule> {
 /// The one object of a kind in a manifest, with no field that its type does not know.
 fn only<T: DeserializeOwned + serde::Serialize>(manifest: &str, kind: &str) -> T {
     let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(manifest).expect("the manifest is YAML");
-    let mut found = objects.into_iter().filter(|object| object["kind"] == kind);
-    let object = found.next().unwrap_or_else(|| panic!("no {kind}"));
-    assert!(found.next().is_none(), "more than one {kind}");
+    let found: Vec<serde_json::Value> = objects.into_iter().filter(|object| object["kind"] == kind).collect();
+    let [object] = found.try_into().expect("one object of the kind");
     let typed: T = serde_json::from_value(object.clone()).expect("the object has the shape of its kind");
     assert_eq!(
         serde_json::to_value(&typed).expect("it serialises"),

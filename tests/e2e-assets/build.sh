@@ -19,12 +19,10 @@ absent_from() {
     done
 }
 
-version_of() { (cd "$here" && go list -m -f '{{.Version}}' "$1"); }
-
 build() { # PROGRAM PACKAGE LDFLAGS
     local started=$SECONDS
     say "building $1 from $2"
-    (cd "$here" && CGO_ENABLED=0 GOFLAGS= nice go build -trimpath -buildvcs=false -ldflags "-s -w $3" -o "$staging/$1" "$2") ||
+    (cd "$here" && CGO_ENABLED=0 GOFLAGS='' nice go build -trimpath -buildvcs=false -ldflags "-s -w $3" -o "$staging/$1" "$2") ||
         fail "$1 did not build"
     say "built $1 in $((SECONDS - started)) s"
 }

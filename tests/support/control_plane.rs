@@ -1,6 +1,7 @@
 //! A real etcd and kube-apiserver on loopback, started for one test and gone with it.
 
 #![allow(dead_code, reason = "each suite uses its part of this")]
+#![allow(clippy::panic, reason = "a control plane that does not start fails the test")]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -161,7 +162,7 @@ impl ControlPlane {
         let etcd_url = format!("http://127.0.0.1:{client_port}");
         let admin = User::admin();
 
-        let credentials = Credentials::write(dir.path(), &url, &[&[admin.clone()], users].concat())?;
+        let credentials = Credentials::write(dir.path(), &url, &[std::slice::from_ref(&admin), users].concat())?;
         let mut etcd = Process::launch(
             etcd_command(programs, dir.path(), &etcd_url, peer_port),
             dir.path(),
