@@ -63,6 +63,23 @@ impl DeviceState {
         }
     }
 
+    /// The wire's word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Provisioning => "provisioning",
+            Self::Deprovisioning => "deprovisioning",
+            Self::Reinstalling => "reinstalling",
+            Self::Active => "active",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::PoweringOn => "powering_on",
+            Self::PoweringOff => "powering_off",
+            Self::Deleted => "deleted",
+            Self::Other(word) => word,
+        }
+    }
+
     /// Whether the machine is switched off for good, as Kubernetes understands "shutdown".
     pub fn is_shutdown(&self) -> bool {
         matches!(self, Self::Inactive)

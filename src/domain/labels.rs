@@ -71,6 +71,24 @@ impl std::fmt::Display for LabelRequirement {
     }
 }
 
+/// Whether a label or annotation key belongs to Kubernetes itself: its prefix is, or ends at a dot in, `kubernetes.io`
+/// or `k8s.io`.
+pub fn is_reserved_key(key: &str) -> bool {
+    let Some((prefix, _)) = key.split_once('/') else {
+        return false;
+    };
+    ["kubernetes.io", "k8s.io"].iter().any(|domain| {
+        prefix
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+/// Whether a taint is one by which Kubernetes' own controllers speak to each other.
+pub fn is_reserved_taint(key: &str) -> bool {
+    key.starts_with("node.kubernetes.io/") || key.starts_with("node.cloudprovider.kubernetes.io/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

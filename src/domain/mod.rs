@@ -3,6 +3,7 @@
 pub mod address;
 pub mod bgp;
 pub mod device;
+pub mod instance;
 pub mod labels;
 pub mod node;
 pub mod provider_id;
@@ -11,9 +12,12 @@ pub mod reservation;
 pub mod secret;
 pub mod service;
 pub mod tag;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use bgp::{BgpConfig, BgpConfigStatus, BgpNeighbor, BgpSession, SessionId};
 pub use device::{Device, DeviceAddress, DeviceId, DeviceState};
+pub use instance::{InstanceMetadata, ManagedFields, TopologyLabel};
 pub use labels::{LabelRequirement, LabelSelector, Operator};
 pub use node::{Node, NodeAddress, NodeAddressType, Readiness, Taint, TaintEffect};
 pub use provider_id::{ProviderId, ProviderIdError};

@@ -3,6 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The annotation in which this controller remembers what rules of the policy set on a Node.
+pub const MANAGED_FIELDS_ANNOTATION: &str = "metal.equinix.com/managed-fields";
+/// The annotation in which the kubelet passes on its `--node-ip`.
+pub const PROVIDED_NODE_IP_ANNOTATION: &str = "alpha.kubernetes.io/provided-node-ip";
+/// The taint, whatever its value and effect, of a Node that no cloud controller has initialised yet.
+pub const UNINITIALIZED_TAINT: &str = "node.cloudprovider.kubernetes.io/uninitialized";
+/// The taint of a Node whose machine is switched off.
+pub const SHUTDOWN_TAINT: &str = "node.cloudprovider.kubernetes.io/shutdown";
+
 /// Effect of a taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[allow(missing_docs, reason = "the names are Kubernetes' own")]
@@ -146,4 +155,11 @@ pub struct Node {
     pub readiness: Readiness,
     /// When `Ready` last changed, seconds since 1970; 0 when unknown.
     pub readiness_since: i64,
+}
+
+impl Node {
+    /// Whether the Node still waits for its cloud controller.
+    pub fn is_uninitialized(&self) -> bool {
+        self.taints.iter().any(|taint| taint.key == UNINITIALIZED_TAINT)
+    }
 }

@@ -4,8 +4,11 @@
 //! executor absorbs outcomes into the facts and plans again, until the plan is empty.
 
 pub mod action;
+pub mod node_fields;
+pub mod shutdown_taint;
 
 pub use action::{Action, Change, NodePatch, PasswordSource, ServicePatch};
+pub use node_fields::{FieldPlan, ForeignField};
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,6 +55,12 @@ pub trait Metal: Send + Sync {
     /// Every device of the project.
     async fn devices(&self, max_age: MaxAge) -> Result<Vec<Arc<Device>>, MetalError>;
 
+    /// The device with this id, from the listing alone: `None` says that the listing lacks it, not that it is gone.
+    async fn device(&self, id: &DeviceId, max_age: MaxAge) -> Result<Option<Arc<Device>>, MetalError> {
+        let devices = self.devices(max_age).await?;
+        Ok(devices.into_iter().find(|device| device.id == *id))
+    }
+
     /// The device with this hostname; the first listed where several share it, which is logged.
     async fn device_by_hostname(&self, hostname: &str, max_age: MaxAge) -> Result<Option<Arc<Device>>, MetalError>;
 
