@@ -2,7 +2,12 @@
 
 pub mod cache;
 pub mod convert;
+pub mod events;
 pub mod queue;
 
 pub use cache::{Cache, CacheWriter, Cached, Delta, Deltas, cache};
+pub use events::{EventRecorder, EventSink, EventWriter, NewEvent, Severity, events};
 pub use queue::{Backoff, Outcome, QueueConfig, QueueMetrics, WorkQueue};
+
+/// Who writes, as `metadata.managedFields` shows it.
+pub const FIELD_MANAGER: &str = "cloud-provider-equinix-metal";
