@@ -18,25 +18,13 @@ use pretty_assertions::assert_eq;
 async fn kubectl_is_served_by_a_released_version() {
     let cluster = ControlPlane::start().await;
 
-    let listed = cluster
-        .kubectl(["get", "namespaces", "--output=name"])
-        .output()
-        .expect("kubectl runs");
+    let listed = cluster.kubectl(["get", "namespaces", "--output=name"]).output().expect("kubectl runs");
     assert_eq!(String::from_utf8_lossy(&listed.stderr), "");
     assert!(String::from_utf8_lossy(&listed.stdout).contains("namespace/kube-system\n"));
 
-    let version = cluster
-        .client()
-        .await
-        .apiserver_version()
-        .await
-        .expect("the version is readable");
+    let version = cluster.client().await.apiserver_version().await.expect("the version is readable");
     let release: Vec<&str> = version.git_version.trim_start_matches('v').split('.').collect();
-    assert_eq!(
-        release[..2],
-        [version.major.as_str(), version.minor.as_str()],
-        "{version:?}"
-    );
+    assert_eq!(release[..2], [version.major.as_str(), version.minor.as_str()], "{version:?}");
 }
 
 #[tokio::test]
@@ -48,9 +36,7 @@ async fn a_service_account_has_only_what_rbac_gives_it() {
     let as_admin = namespaces(cluster.client().await).list(&ListParams::default()).await;
     assert!(as_admin.is_ok(), "{as_admin:?}");
 
-    let denied = namespaces(cluster.client_of(&account).await)
-        .list(&ListParams::default())
-        .await;
+    let denied = namespaces(cluster.client_of(&account).await).list(&ListParams::default()).await;
     match denied {
         Err(kube::Error::Api(status)) => assert_eq!(status.code, 403, "{status:?}"),
         other => panic!("expected 403, got {other:?}"),
@@ -65,35 +51,19 @@ async fn a_restart_keeps_the_data_and_a_drop_ends_everything() {
     let mut cluster = ControlPlane::start().await;
     let before = cluster.client().await;
     let kept = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some("kept".into()),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some("kept".into()), ..ObjectMeta::default() },
         ..ConfigMap::default()
     };
-    Api::<ConfigMap>::default_namespaced(before)
-        .create(&PostParams::default(), &kept)
-        .await
-        .expect("created");
+    Api::<ConfigMap>::default_namespaced(before).create(&PostParams::default(), &kept).await.expect("created");
 
     cluster.restart_apiserver().await;
     let after = cluster.client().await;
-    let found = Api::<ConfigMap>::default_namespaced(after.clone())
-        .get_opt("kept")
-        .await
-        .expect("readable");
+    let found = Api::<ConfigMap>::default_namespaced(after.clone()).get_opt("kept").await.expect("readable");
     assert!(found.is_some());
 
-    let data = cluster
-        .kubeconfig()
-        .parent()
-        .expect("it lies in the data folder")
-        .to_path_buf();
+    let data = cluster.kubeconfig().parent().expect("it lies in the data folder").to_path_buf();
     drop(cluster);
-    assert!(
-        after.apiserver_version().await.is_err(),
-        "the apiserver outlived its handle"
-    );
+    assert!(after.apiserver_version().await.is_err(), "the apiserver outlived its handle");
     assert!(!data.exists(), "the data outlived its handle");
 }
 

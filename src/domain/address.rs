@@ -22,10 +22,7 @@ impl AddressRange {
 
     /// Every address of a network, its first and last included: a routed block has no broadcast address.
     pub fn of_network(network: IpNet) -> Self {
-        Self {
-            first: network.network(),
-            last: network.broadcast(),
-        }
+        Self { first: network.network(), last: network.broadcast() }
     }
 
     /// Lowest address.
@@ -57,9 +54,9 @@ impl AddressRange {
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> {
         let (first, last, family) = (bits(self.first), bits(self.last), self.family());
         (first..=last).map(move |bits| match family {
-            IpFamily::V4 => IpAddr::V4(Ipv4Addr::from_bits(
-                u32::try_from(bits).expect("an IPv4 range stays in 32 bits"),
-            )),
+            IpFamily::V4 => {
+                IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).expect("an IPv4 range stays in 32 bits")))
+            }
             IpFamily::V6 => IpAddr::V6(Ipv6Addr::from_bits(bits)),
         })
     }

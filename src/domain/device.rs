@@ -125,8 +125,6 @@ pub struct Device {
 impl Device {
     /// The first private management IPv4 address: the one BGP speaks from.
     pub fn private_management_v4(&self) -> Option<&DeviceAddress> {
-        self.addresses
-            .iter()
-            .find(|a| a.management && !a.public && a.address.is_ipv4())
+        self.addresses.iter().find(|a| a.management && !a.public && a.address.is_ipv4())
     }
 }

@@ -107,24 +107,14 @@ mod tests {
             ("in, absent", requirement("zone", Operator::In, &["x"]), false),
             ("not in", requirement("tier", Operator::NotIn, &["x"]), true),
             ("not in, absent", requirement("zone", Operator::NotIn, &["x"]), true),
-            (
-                "not in, listed",
-                requirement("tier", Operator::NotIn, &["internal"]),
-                false,
-            ),
+            ("not in, listed", requirement("tier", Operator::NotIn, &["internal"]), false),
             ("exists", requirement("tier", Operator::Exists, &[]), true),
             ("exists, absent", requirement("zone", Operator::Exists, &[]), false),
             ("does not exist", requirement("zone", Operator::DoesNotExist, &[]), true),
-            (
-                "does not exist, there",
-                requirement("tier", Operator::DoesNotExist, &[]),
-                false,
-            ),
+            ("does not exist, there", requirement("tier", Operator::DoesNotExist, &[]), false),
         ];
         for (name, requirement, expected) in cases {
-            let selector = LabelSelector {
-                requirements: vec![requirement],
-            };
+            let selector = LabelSelector { requirements: vec![requirement] };
             assert_eq!(selector.matches(&labels), expected, "{name}");
         }
         assert!(LabelSelector::default().matches(&labels));

@@ -110,10 +110,7 @@ pub struct NodeAddress {
 impl NodeAddress {
     /// An entry.
     pub fn new(kind: NodeAddressType, address: impl Into<String>) -> Self {
-        Self {
-            kind,
-            address: address.into(),
-        }
+        Self { kind, address: address.into() }
     }
 }
 

@@ -82,26 +82,10 @@ mod tests {
             ("legacy scheme", "packet://d1", id()),
             ("bare id", "d1", id()),
             ("empty", "", Err(ProviderIdError::Empty)),
-            (
-                "another cloud",
-                "aws://d1",
-                Err(ProviderIdError::OtherProvider("aws://d1".into())),
-            ),
-            (
-                "two separators",
-                "packet://a://d1",
-                Err(ProviderIdError::Format("packet://a://d1".into())),
-            ),
-            (
-                "nothing behind the scheme",
-                "equinixmetal://",
-                Err(ProviderIdError::Format("equinixmetal://".into())),
-            ),
-            (
-                "a path",
-                "equinixmetal://../ips",
-                Err(ProviderIdError::Format("equinixmetal://../ips".into())),
-            ),
+            ("another cloud", "aws://d1", Err(ProviderIdError::OtherProvider("aws://d1".into()))),
+            ("two separators", "packet://a://d1", Err(ProviderIdError::Format("packet://a://d1".into()))),
+            ("nothing behind the scheme", "equinixmetal://", Err(ProviderIdError::Format("equinixmetal://".into()))),
+            ("a path", "equinixmetal://../ips", Err(ProviderIdError::Format("equinixmetal://../ips".into()))),
         ];
         for (name, text, expected) in cases {
             assert_eq!(text.parse::<ProviderId>(), expected, "{name}");

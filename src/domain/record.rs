@@ -96,14 +96,7 @@ impl Record {
 
     /// Whether both give the Service the same thing; which policy and rule said so makes no difference.
     pub fn gives_the_same_as(&self, other: &Self) -> bool {
-        Self {
-            rule: String::new(),
-            policy: String::new(),
-            ..self.clone()
-        } == Self {
-            rule: String::new(),
-            policy: String::new(),
-            ..other.clone()
-        }
+        Self { rule: String::new(), policy: String::new(), ..self.clone() }
+            == Self { rule: String::new(), policy: String::new(), ..other.clone() }
     }
 }

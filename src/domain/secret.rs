@@ -42,10 +42,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_printed() {
         let secret = Secret::new("s3cret");
-        assert_eq!(
-            format!("{secret} {secret:?} {:?}", Some(&secret)),
-            "[redacted] [redacted] Some([redacted])"
-        );
+        assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "[redacted] [redacted] Some([redacted])");
         assert_eq!(secret.expose(), "s3cret");
     }
 }

@@ -16,10 +16,7 @@ pub struct ServiceKey {
 impl ServiceKey {
     /// The key of a Service.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { namespace: namespace.into(), name: name.into() }
     }
 }
 
@@ -123,10 +120,7 @@ pub struct Ingress {
 impl Ingress {
     /// An entry for one address.
     pub fn address(ip: IpAddr) -> Self {
-        Self {
-            ip: Some(ip),
-            hostname: None,
-        }
+        Self { ip: Some(ip), hostname: None }
     }
 }
 

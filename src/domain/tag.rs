@@ -49,10 +49,7 @@ impl ServiceTags {
     /// The tags of a Service of a cluster.
     pub fn new(service: &ServiceKey, cluster: &ClusterId) -> Self {
         let digest = Sha256::digest(service.to_string().as_bytes());
-        Self {
-            service: format!("service={}", STANDARD.encode(digest)),
-            cluster: cluster.tag(),
-        }
+        Self { service: format!("service={}", STANDARD.encode(digest)), cluster: cluster.tag() }
     }
 
     /// In the order in which they are written: usage, service, cluster.
@@ -97,9 +94,6 @@ mod tests {
     #[test]
     fn lb_14_the_same_service_in_two_clusters_has_two_sets_of_tags() {
         let key = ServiceKey::new("default", "web");
-        assert_ne!(
-            ServiceTags::new(&key, &ClusterId::new("a")),
-            ServiceTags::new(&key, &ClusterId::new("b"))
-        );
+        assert_ne!(ServiceTags::new(&key, &ClusterId::new("a")), ServiceTags::new(&key, &ClusterId::new("b")));
     }
 }

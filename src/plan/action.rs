@@ -126,10 +126,7 @@ pub struct NodePatch {
 impl NodePatch {
     /// A patch of a Node that changes nothing yet.
     pub fn new(node: impl Into<String>) -> Self {
-        Self {
-            node: node.into(),
-            ..Self::default()
-        }
+        Self { node: node.into(), ..Self::default() }
     }
 
     /// Whether it changes nothing.
@@ -142,10 +139,9 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EnableBgp { asn, password: None } => write!(f, "enable BGP, AS {asn}, no password"),
-            Self::EnableBgp {
-                asn,
-                password: Some(source),
-            } => write!(f, "enable BGP, AS {asn}, password from {source}"),
+            Self::EnableBgp { asn, password: Some(source) } => {
+                write!(f, "enable BGP, AS {asn}, password from {source}")
+            }
             Self::Reserve(request) => {
                 write!(f, "reserve one {} address", request.kind.as_str())?;
                 match &request.location {
@@ -155,11 +151,7 @@ impl fmt::Display for Action {
             }
             Self::Release { reservation } => write!(f, "release reservation {reservation}"),
             Self::CreateBgpSession { node, device, family } => {
-                write!(
-                    f,
-                    "open {} BGP session on device {device} of node {node}",
-                    family.as_str()
-                )
+                write!(f, "open {} BGP session on device {device} of node {node}", family.as_str())
             }
             Self::PatchService(patch) => write!(f, "{patch}"),
             Self::PatchNode(patch) => write!(f, "{patch}"),

@@ -5,10 +5,12 @@
 
 pub mod action;
 pub mod node_fields;
+pub mod observed;
 pub mod shutdown_taint;
 
 pub use action::{Action, Change, NodePatch, PasswordSource, ServicePatch};
 pub use node_fields::{FieldPlan, ForeignField};
+pub use observed::{BgpFacts, Claims, NodeBgp, NodeMachine, ServiceFacts};
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +24,12 @@ pub struct Step {
 impl Step {
     /// A step.
     pub fn new(action: Action, reason: impl Into<String>) -> Self {
-        Self {
-            action,
-            reason: reason.into(),
-        }
+        Self { action, reason: reason.into() }
+    }
+
+    /// Whether it gives an address back.
+    pub fn is_release(&self) -> bool {
+        matches!(self.action, Action::Release { .. })
     }
 }
 

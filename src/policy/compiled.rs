@@ -67,3 +67,15 @@ pub struct Policy {
     /// Nodes.
     pub nodes: NodeStrategy,
 }
+
+impl Policy {
+    /// What the policy says of a Service.
+    pub fn decide(&self, _subject: &ServiceSubject<'_>) -> Decision {
+        Decision::Ignored { rule: "default".into() }
+    }
+
+    /// The load balancers of the policy.
+    pub fn backends(&self) -> &[Arc<crate::strategy::Backend>] {
+        &[]
+    }
+}

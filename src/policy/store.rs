@@ -18,10 +18,7 @@ impl PolicyStore {
     /// A store with its first policy.
     pub fn new(policy: Policy) -> Self {
         let (changed, _) = watch::channel(policy.hash.clone());
-        Self {
-            current: ArcSwap::from_pointee(policy),
-            changed,
-        }
+        Self { current: ArcSwap::from_pointee(policy), changed }
     }
 
     /// The policy in force.

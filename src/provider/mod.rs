@@ -1,1 +1,9 @@
+//! The contract, carried out: observe, plan, execute, until there is nothing left to do.
 
+pub mod address_book;
+mod bgp;
+mod execute;
+pub mod load_balancer;
+
+pub use address_book::AddressBook;
+pub use load_balancer::LoadBalancers;

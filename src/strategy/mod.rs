@@ -8,6 +8,8 @@ pub mod load_balancer;
 pub mod node_addresses;
 pub mod node_decision;
 pub mod node_labels;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use address::{ElasticPool, Pool, StaticPool};
 pub use announce::Announcer;

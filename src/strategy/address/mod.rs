@@ -1,5 +1,9 @@
 //! Where the address of a Service comes from.
 
+mod choose;
+
+pub use choose::{AddressDecision, Given, choose};
+
 use std::net::IpAddr;
 
 use crate::domain::address::AddressRange;
@@ -61,9 +65,6 @@ impl StaticPool {
 
     /// The addresses in the order in which they are given out.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.ranges
-            .iter()
-            .flat_map(AddressRange::iter)
-            .filter(|a| !self.exclude.iter().any(|r| r.contains(*a)))
+        self.ranges.iter().flat_map(AddressRange::iter).filter(|a| !self.exclude.iter().any(|r| r.contains(*a)))
     }
 }

@@ -1,5 +1,13 @@
 //! What the policy decided for one Service.
 
+mod ensure;
+mod teardown;
+#[cfg(test)]
+mod tests;
+
+pub use ensure::{EnsurePlan, ensure};
+pub use teardown::{remnant, teardown};
+
 use std::sync::Arc;
 
 use super::{Announcer, Pool};
@@ -33,4 +41,11 @@ pub struct Overrides {
     pub metro: Option<String>,
     /// The annotation that names the facility of a reserved address.
     pub facility: Option<String>,
+}
+
+impl Assignment {
+    /// A text that changes exactly when the assignment would give a Service something else, or in another way.
+    pub fn fingerprint(&self) -> String {
+        format!("{:?} {:?} {:?}", self.backend, self.pool, self.overrides)
+    }
 }

@@ -1,5 +1,10 @@
 //! BGP: the project's configuration, a session on each node, and the annotations that tell the node's speaker about it.
 
+mod annotations;
+mod plan;
+
+pub use plan::{BgpPlan, NodeFailure};
+
 use crate::domain::LabelSelector;
 use crate::plan::PasswordSource;
 
@@ -18,10 +23,7 @@ pub struct BgpStrategy {
 
 /// Names of the Node annotations. `{{n}}` stands for the number of the peer, from 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "each is the annotation of that name in the policy's reference"
-)]
+#[allow(missing_docs, reason = "each is the annotation of that name in the policy's reference")]
 pub struct BgpAnnotations {
     pub node_asn: String,
     pub peer_asn: String,
