@@ -15,5 +15,6 @@ pub mod ports;
 pub mod provider;
 pub mod reload;
 pub mod sandbox;
+pub mod settings;
 pub mod strategy;
 pub mod telemetry;

@@ -73,11 +73,7 @@ async fn dep_08_09_the_manifests_are_accepted_and_give_the_controller_what_it_ne
     let cluster = ControlPlane::start_with(std::slice::from_ref(&account)).await;
     let run = |arguments: &[&str]| {
         let output = cluster.kubectl(arguments).output().expect("kubectl runs");
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
     run(&["create", "namespace", "metallb-system"]);
     for manifest in ["deployment", "secret", "policy", "metallb"] {
@@ -111,78 +107,24 @@ const RIGHTS: &[Right] = &[
     (true, "", "authentication.k8s.io", "tokenreviews", "create"),
     (true, "", "authorization.k8s.io", "subjectaccessreviews", "create"),
     (true, "", "discovery.k8s.io", "endpointslices", "get list watch"),
-    (
-        true,
-        "kube-system",
-        "discovery.k8s.io",
-        "endpointslices",
-        "get list watch create update patch",
-    ),
-    (
-        true,
-        "kube-system",
-        "coordination.k8s.io",
-        "leases",
-        "create get list watch update patch",
-    ),
-    (
-        true,
-        "kube-system",
-        "",
-        "configmaps",
-        "create get list watch update patch",
-    ),
-    (
-        true,
-        "kube-system",
-        "",
-        "endpoints",
-        "create get list watch update patch",
-    ),
+    (true, "kube-system", "discovery.k8s.io", "endpointslices", "get list watch create update patch"),
+    (true, "kube-system", "coordination.k8s.io", "leases", "create get list watch update patch"),
+    (true, "kube-system", "", "configmaps", "create get list watch update patch"),
+    (true, "kube-system", "", "endpoints", "create get list watch update patch"),
     (true, "kube-system", "", "services", "create"),
     (true, "metallb-system", "", "configmaps", "get update patch"),
-    (
-        true,
-        "metallb-system",
-        "metallb.io",
-        "ipaddresspools",
-        "get list create update patch delete",
-    ),
-    (
-        true,
-        "metallb-system",
-        "metallb.io",
-        "bgppeers",
-        "get list create update patch delete",
-    ),
-    (
-        true,
-        "metallb-system",
-        "metallb.io",
-        "bgpadvertisements",
-        "get list create update patch delete",
-    ),
+    (true, "metallb-system", "metallb.io", "ipaddresspools", "get list create update patch delete"),
+    (true, "metallb-system", "metallb.io", "bgppeers", "get list create update patch delete"),
+    (true, "metallb-system", "metallb.io", "bgpadvertisements", "get list create update patch delete"),
     (false, "kube-system", "", "secrets", "get list watch"),
     (false, "", "", "secrets", "get list watch"),
     (false, "", "", "services", "create delete"),
     (false, "", "", "nodes", "create"),
     (false, "", "", "configmaps", "get list create update patch"),
     (false, "", "", "pods", "get list create delete"),
-    (
-        false,
-        "",
-        "discovery.k8s.io",
-        "endpointslices",
-        "create update patch delete",
-    ),
+    (false, "", "discovery.k8s.io", "endpointslices", "create update patch delete"),
     (false, "default", "coordination.k8s.io", "leases", "create get update"),
-    (
-        false,
-        "",
-        "rbac.authorization.k8s.io",
-        "clusterroles",
-        "bind escalate create update",
-    ),
+    (false, "", "rbac.authorization.k8s.io", "clusterroles", "bind escalate create update"),
     (false, "", "", "serviceaccounts", "impersonate"),
 ];
 
@@ -202,10 +144,7 @@ async fn is_allowed(client: &Client, namespace: &str, group: &str, resource: &st
         },
         ..SelfSubjectAccessReview::default()
     };
-    let answer = Api::all(client.clone())
-        .create(&PostParams::default(), &review)
-        .await
-        .expect("anybody may ask");
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await.expect("anybody may ask");
     answer.status.is_some_and(|status| status.allowed)
 }
 

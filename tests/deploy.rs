@@ -18,10 +18,7 @@ const METALLB: &str = include_str!("../deploy/template/metallb.yaml");
 fn dep_01_a_daemon_set_of_that_name_in_kube_system() {
     let daemon_set = daemon_set();
     let labels = Some([("app".to_string(), "cloud-provider-equinix-metal".to_string())].into());
-    assert_eq!(
-        daemon_set.metadata.name.as_deref(),
-        Some("cloud-provider-equinix-metal")
-    );
+    assert_eq!(daemon_set.metadata.name.as_deref(), Some("cloud-provider-equinix-metal"));
     assert_eq!(daemon_set.metadata.namespace.as_deref(), Some("kube-system"));
     assert_eq!(daemon_set.metadata.labels, labels);
     let spec = daemon_set.spec.expect("a spec");
@@ -35,20 +32,13 @@ fn dep_02_it_needs_no_pod_network_and_is_not_evicted() {
     assert_eq!(pod.host_network, Some(true));
     assert_eq!(pod.dns_policy.as_deref(), Some("Default"));
     assert_eq!(pod.priority_class_name.as_deref(), Some("system-cluster-critical"));
-    assert_eq!(
-        pod.service_account_name.as_deref(),
-        Some("cloud-provider-equinix-metal")
-    );
+    assert_eq!(pod.service_account_name.as_deref(), Some("cloud-provider-equinix-metal"));
 }
 
 #[test]
 fn dep_03_it_runs_on_control_plane_nodes_by_any_of_their_names() {
     let term = |key: &str, operator: &str, values: Option<Vec<String>>| NodeSelectorTerm {
-        match_expressions: Some(vec![NodeSelectorRequirement {
-            key: key.into(),
-            operator: operator.into(),
-            values,
-        }]),
+        match_expressions: Some(vec![NodeSelectorRequirement { key: key.into(), operator: operator.into(), values }]),
         ..NodeSelectorTerm::default()
     };
     let expected = Affinity {
@@ -105,10 +95,7 @@ fn dep_05_07_command_resources_and_the_placeholder_of_the_image() {
     ];
     assert_eq!(container.command, Some(command.map(String::from).to_vec()));
     let requests = container.resources.expect("resources").requests.expect("requests");
-    let requests: Vec<(&str, &str)> = requests
-        .iter()
-        .map(|(name, quantity)| (&**name, &*quantity.0))
-        .collect();
+    let requests: Vec<(&str, &str)> = requests.iter().map(|(name, quantity)| (&**name, &*quantity.0)).collect();
     assert_eq!(requests, [("cpu", "100m"), ("memory", "50Mi")]);
     assert_eq!(DEPLOYMENT.matches("image: RELEASE_IMG").count(), 1);
 }
@@ -120,10 +107,7 @@ fn dep_06_the_secret_is_mounted_where_the_command_reads_it() {
     assert_eq!(secret.metadata.namespace.as_deref(), Some("kube-system"));
     let text = &secret.string_data.expect("string data")["cloud-sa.json"];
     let settings: serde_json::Value = serde_json::from_str(text).expect("the template is JSON");
-    assert_eq!(
-        settings,
-        serde_json::json!({ "apiKey": "YOUR_API_KEY", "projectID": "YOUR_PROJECT_ID" })
-    );
+    assert_eq!(settings, serde_json::json!({ "apiKey": "YOUR_API_KEY", "projectID": "YOUR_PROJECT_ID" }));
 
     let pod = pod();
     let volume = Volume {
@@ -149,12 +133,8 @@ fn dep_08_no_rule_is_a_wildcard_and_no_secret_can_be_read() {
     let metallb: Role = only(METALLB, "Role");
     let rules = [cluster_rules(), role_rules(), metallb.rules.unwrap_or_default()].concat();
     for rule in rules {
-        let words: Vec<String> = [
-            rule.api_groups.unwrap_or_default(),
-            rule.resources.unwrap_or_default(),
-            rule.verbs,
-        ]
-        .concat();
+        let words: Vec<String> =
+            [rule.api_groups.unwrap_or_default(), rule.resources.unwrap_or_default(), rule.verbs].concat();
         for word in words {
             assert!(!word.contains('*') && word != "secrets", "{word}");
         }
@@ -169,10 +149,7 @@ fn the_policy_to_start_from_is_in_the_config_map_that_the_daemon_set_names() {
         config_map.metadata.namespace.expect("a namespace"),
         config_map.metadata.name.expect("a name")
     );
-    assert!(
-        DEPLOYMENT.contains(&format!("# - --policy-configmap={name}\n")),
-        "{name}"
-    );
+    assert!(DEPLOYMENT.contains(&format!("# - --policy-configmap={name}\n")), "{name}");
     let data = config_map.data.expect("data");
     assert_eq!(data.keys().collect::<Vec<_>>(), ["policy.yaml"]);
 }
@@ -182,10 +159,7 @@ fn daemon_set() -> DaemonSet {
 }
 
 fn pod() -> PodSpec {
-    daemon_set()
-        .spec
-        .and_then(|spec| spec.template.spec)
-        .expect("a pod template")
+    daemon_set().spec.and_then(|spec| spec.template.spec).expect("a pod template")
 }
 
 fn cluster_rules() -> Vec<PolicyRule> {
@@ -202,10 +176,6 @@ fn only<T: DeserializeOwned + serde::Serialize>(manifest: &str, kind: &str) -> T
     let found: Vec<serde_json::Value> = objects.into_iter().filter(|object| object["kind"] == kind).collect();
     let [object] = found.try_into().expect("one object of the kind");
     let typed: T = serde_json::from_value(object.clone()).expect("the object has the shape of its kind");
-    assert_eq!(
-        serde_json::to_value(&typed).expect("it serialises"),
-        object,
-        "a field is unknown"
-    );
+    assert_eq!(serde_json::to_value(&typed).expect("it serialises"), object, "a field is unknown");
     typed
 }

@@ -35,20 +35,14 @@ pub(crate) struct User {
 impl User {
     /// A member of `system:masters`: everything is allowed.
     pub(crate) fn admin() -> User {
-        User {
-            name: "e2e-admin".into(),
-            groups: vec!["system:masters".into()],
-        }
+        User { name: "e2e-admin".into(), groups: vec!["system:masters".into()] }
     }
 
     /// A service account, with the groups that a real token for it would carry.
     pub(crate) fn service_account(namespace: &str, name: &str) -> User {
         User {
             name: format!("system:serviceaccount:{namespace}:{name}"),
-            groups: vec![
-                "system:serviceaccounts".into(),
-                format!("system:serviceaccounts:{namespace}"),
-            ],
+            groups: vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")],
         }
     }
 }
@@ -139,9 +133,7 @@ impl ControlPlane {
     /// Ends kube-apiserver at once and starts it again on the same port with the same data: what a client sees when
     /// the control plane is upgraded.
     pub(crate) async fn restart_apiserver(&mut self) {
-        self.apiserver
-            .relaunch()
-            .expect("kube-apiserver ran before, so it can be run again");
+        self.apiserver.relaunch().expect("kube-apiserver ran before, so it can be run again");
         let deadline = Instant::now() + READY_WITHIN;
         if let Err(failure) = wait_until_ready(&mut self.apiserver, &self.kubeconfig, deadline).await {
             panic!("{}", failure.message);
@@ -154,20 +146,14 @@ impl ControlPlane {
 
     async fn try_start(programs: &Path, users: &[User]) -> Result<ControlPlane, StartFailure> {
         let deadline = Instant::now() + READY_WITHIN;
-        let dir = tempfile::Builder::new()
-            .prefix("control-plane-")
-            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let dir = tempfile::Builder::new().prefix("control-plane-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let [api_port, client_port, peer_port] = free_ports()?;
         let url = format!("https://127.0.0.1:{api_port}");
         let etcd_url = format!("http://127.0.0.1:{client_port}");
         let admin = User::admin();
 
         let credentials = Credentials::write(dir.path(), &url, &[std::slice::from_ref(&admin), users].concat())?;
-        let mut etcd = Process::launch(
-            etcd_command(programs, dir.path(), &etcd_url, peer_port),
-            dir.path(),
-            "etcd",
-        )?;
+        let mut etcd = Process::launch(etcd_command(programs, dir.path(), &etcd_url, peer_port), dir.path(), "etcd")?;
         let mut apiserver = Process::launch(
             apiserver_command(programs, dir.path(), &etcd_url, api_port),
             dir.path(),
@@ -211,10 +197,7 @@ struct StartFailure {
 
 impl From<io::Error> for StartFailure {
     fn from(error: io::Error) -> Self {
-        StartFailure {
-            message: format!("the control plane could not be set up: {error}"),
-            port_was_taken: false,
-        }
+        StartFailure { message: format!("the control plane could not be set up: {error}"), port_was_taken: false }
     }
 }
 
@@ -234,12 +217,7 @@ impl Process {
     fn launch(command: Vec<OsString>, dir: &Path, name: &'static str) -> io::Result<Process> {
         let log = dir.join(format!("{name}.log"));
         let watched = Process::spawn(name, &command, &log)?;
-        Ok(Process {
-            name,
-            command,
-            log,
-            watched,
-        })
+        Ok(Process { name, command, log, watched })
     }
 
     fn spawn(name: &str, command: &[OsString], log: &Path) -> io::Result<Child> {
@@ -313,17 +291,10 @@ impl Credentials {
         for user in users {
             let token = uuid::Uuid::new_v4();
             table.push_str(&format!("{token},{0},{0},\"{1}\"\n", user.name, user.groups.join(",")));
-            write_secret(
-                &kubeconfig_path(dir, user),
-                &kubeconfig(dir, url, &user.name, &token.to_string()),
-            )?;
+            write_secret(&kubeconfig_path(dir, user), &kubeconfig(dir, url, &user.name, &token.to_string()))?;
         }
         write_secret(&dir.join("tokens.csv"), &table)?;
-        let admin_token = table
-            .split(',')
-            .next()
-            .expect("the admin is the first user")
-            .to_string();
+        let admin_token = table.split(',').next().expect("the admin is the first user").to_string();
         Ok(Credentials { admin_token })
     }
 }
@@ -395,9 +366,7 @@ fn apiserver_command(programs: &Path, dir: &Path, etcd: &str, port: u16) -> Vec<
 async fn wait_until_ready(apiserver: &mut Process, kubeconfig: &Path, deadline: Instant) -> Result<(), StartFailure> {
     let client = client_from(kubeconfig).await;
     loop {
-        let readyz = http::Request::get("/readyz")
-            .body(Vec::new())
-            .expect("the request is valid");
+        let readyz = http::Request::get("/readyz").body(Vec::new()).expect("the request is valid");
         match client.request_text(readyz).await {
             Ok(_) => return Ok(()),
             Err(_) if apiserver.exited() => return Err(apiserver.failure("ended before it was ready")),
