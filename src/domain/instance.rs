@@ -20,6 +20,8 @@ pub struct InstanceMetadata {
     pub region: TopologyLabel,
     /// What the policy's rules put on the Node.
     pub managed: ManagedFields,
+    /// What rules wanted to put on the Node and cannot, in words; the same for the same device and policy.
+    pub problems: Vec<String>,
 }
 
 /// What a topology label of a Node says.

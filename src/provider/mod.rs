@@ -3,7 +3,9 @@
 pub mod address_book;
 mod bgp;
 mod execute;
+pub mod instances;
 pub mod load_balancer;
 
 pub use address_book::AddressBook;
+pub use instances::Instances;
 pub use load_balancer::LoadBalancers;

@@ -18,6 +18,7 @@ pub fn metadata(strategy: &NodeStrategy, device: &Device, node: &Node) -> Instan
         zone: decision.zone,
         region: decision.region,
         managed: decision.managed,
+        problems: decision.problems.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -105,6 +106,7 @@ mod tests {
                     annotations: BTreeMap::new(),
                     taints: vec![],
                 },
+                problems: vec![],
             }
         );
         device.instance_type = None;

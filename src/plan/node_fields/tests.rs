@@ -41,6 +41,7 @@ fn metadata(managed: ManagedFields) -> InstanceMetadata {
         zone: TopologyLabel::Unwanted,
         region: TopologyLabel::Unwanted,
         managed,
+        problems: vec![],
     }
 }
 
