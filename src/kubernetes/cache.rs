@@ -20,8 +20,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::convert;
 use super::queue::Key;
+use super::{convert, refusal};
 use crate::domain::{Node, Service, ServiceKey};
 
 /// What a cache holds of the objects of a kind.
@@ -239,7 +239,7 @@ impl<T: Cached> CacheWriter<T> {
             match event {
                 Some(Ok(event)) => self.apply(event),
                 Some(Err(error)) => {
-                    tracing::warn!(kind, error = %chain(&error), "the watch failed; it is begun again");
+                    tracing::warn!(kind, error = %refusal::with_causes(&error), "the watch failed; it is begun again");
                 }
                 None => return Err(WatchEnded { kind }),
             }
@@ -310,20 +310,6 @@ impl<T: Cached> State<T> {
         self.subscribers
             .retain(|subscriber| subscriber.send(delta.clone()).is_ok());
     }
-}
-
-/// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

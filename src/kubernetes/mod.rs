@@ -1,9 +1,13 @@
 //! The cluster: controllers that watch it and what they need to read and write it.
 
 pub mod cache;
+pub mod cluster;
 pub mod convert;
 pub mod events;
+pub mod namespaces;
+pub mod own_writes;
 pub mod queue;
+pub mod refusal;
 
 pub use cache::{Cache, CacheWriter, Cached, Delta, Deltas, cache};
 pub use events::{EventRecorder, EventSink, EventWriter, NewEvent, Severity, events};
