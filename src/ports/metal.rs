@@ -167,13 +167,27 @@ pub enum MetalError {
         /// What is wrong with it.
         cause: String,
     },
+    /// An earlier write may have happened although its answer was lost; nothing was sent. Asked again later, listings
+    /// will tell.
+    #[error(
+        "{request}: an earlier request may have been carried out although its answer was lost; looking again in {} s",
+        retry_after.as_secs().max(1)
+    )]
+    Unsettled {
+        /// Method and path.
+        request: String,
+        /// When listings will be trusted again.
+        retry_after: Duration,
+    },
 }
 
 impl MetalError {
     /// When to try again.
     pub fn retry(&self) -> RetryClass {
         match self {
-            Self::RateLimited { retry_after, .. } => RetryClass::After(*retry_after),
+            Self::RateLimited { retry_after, .. } | Self::Unsettled { retry_after, .. } => {
+                RetryClass::After(*retry_after)
+            }
             Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::Rejected { .. } => RetryClass::Permanent,
             Self::NotFound { .. } | Self::Server { .. } | Self::Unreachable { .. } | Self::Malformed { .. } => {
                 RetryClass::Backoff
@@ -189,7 +203,8 @@ impl MetalError {
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Rejected { .. }
-            | Self::RateLimited { .. } => false,
+            | Self::RateLimited { .. }
+            | Self::Unsettled { .. } => false,
         }
     }
 }
