@@ -47,6 +47,7 @@ struct DeviceChange {
 #[derive(Debug, Deserialize)]
 struct WantedAction {
     r#type: String,
+    operating_system: Option<String>,
 }
 
 pub(crate) async fn list(State(api): State<Api>, Path(project): Path<String>, call: Call) -> Answer {
@@ -110,9 +111,16 @@ pub(crate) async fn delete(State(api): State<Api>, Path(id): Path<String>) -> An
 pub(crate) async fn act(State(api): State<Api>, Path(id): Path<String>, call: Call) -> Answer {
     let mut world = api.world();
     world.device(&id)?;
-    let WantedAction { r#type } = call.body()?;
+    let WantedAction {
+        r#type,
+        operating_system,
+    } = call.body()?;
     let unknown = || Refusal::unprocessable(&format!("{} is not a valid action", r#type));
-    world.run_action(&id, DeviceAction::parse(&r#type).ok_or_else(unknown)?)?;
+    let action = DeviceAction::parse(&r#type).ok_or_else(unknown)?;
+    world.run_action(&id, action)?;
+    if let (DeviceAction::Reinstall, Some(operating_system)) = (action, operating_system) {
+        world.device_mut(&id)?.operating_system = operating_system;
+    }
     Ok(Reply::ACCEPTED)
 }
 

@@ -53,6 +53,16 @@ async fn shutdown_frees_the_port_even_with_a_request_that_hangs() {
 }
 
 #[tokio::test]
+async fn dropping_a_simulator_frees_its_port() {
+    let setup = Setup::default().await;
+    let address = setup.simulator.address();
+    drop(setup.simulator);
+    while tokio::net::TcpListener::bind(address).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn keys_are_never_printed() {
     let config = SimulatorConfig {
         auth_token: "very-secret".into(),

@@ -6,8 +6,16 @@ use serde_json::Value;
 
 use super::{ClockStart, DeviceSeed, MetalSimulator, Project, SimulatorConfig};
 
+mod assignments;
+mod bgp;
+mod catalog;
 mod conventions;
+mod devices;
+mod faults;
+mod lags;
 mod lifecycle;
+mod reservations;
+mod scale;
 
 /// A simulator whose clock stands still, with a client that holds its key.
 struct Setup {

@@ -10,7 +10,7 @@ use crate::sandbox::metal::world::clock::rfc3339;
 
 impl Wire<'_> {
     pub(crate) fn assignment(&self, assignment: &Assignment, expansion: &Expansion) -> Value {
-        let device = self.world.devices.get(&assignment.device);
+        let device = self.device_of(&assignment.device);
         let metro = device.map(|device| device.metro);
         let port = self
             .world

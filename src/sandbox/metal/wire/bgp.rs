@@ -47,7 +47,7 @@ impl Wire<'_> {
     }
 
     pub(crate) fn session(&self, session: &Session, expansion: &Expansion) -> Value {
-        let device = self.world.devices.get(&session.device);
+        let device = self.device_of(&session.device);
         let facility = device.map(|device| device.facility.as_str()).unwrap_or_default();
         let object = json!({
             "id": session.id,

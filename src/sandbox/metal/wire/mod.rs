@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::catalog::Metro;
 use super::config::SchemaDrift;
 use super::world::World;
+use super::world::device::Device;
 
 pub(crate) mod assignment;
 pub(crate) mod bgp;
@@ -58,6 +59,18 @@ impl Wire<'_> {
         expansion.stub_unless_included("facility", &format!("facilities/{id}"), |inner| {
             self.facility_object(code, &id, inner)
         })
+    }
+
+    /// A device as this view has it.
+    pub(crate) fn device_of(&self, id: &str) -> Option<&Device> {
+        match self.view {
+            View::Object => self.world.devices.get(id),
+            View::List => self
+                .world
+                .devices
+                .get(id)
+                .or_else(|| self.world.devices.get_listed(id, self.now())),
+        }
     }
 
     pub(crate) fn project_stub(&self) -> Value {

@@ -15,7 +15,6 @@ impl Wire<'_> {
         let ids = &self.world.identities;
         let user = stub(&format!("users/{}", ids.of("user", "one")));
         let requested = reservation.origin == Origin::Requested;
-        let metro = reservation.metro.map(|metro| metro.code).unwrap_or_default();
         let mut object = json!({
             "id": reservation.id,
             "type": reservation.kind.to_string(),
@@ -35,14 +34,7 @@ impl Wire<'_> {
             "tags": reservation.tags,
             "available": href(&format!("ips/{}/available", reservation.id)),
             "facility": reservation.facility.as_ref().map_or(Value::Null, |code| self.facility(code, expansion)),
-            "metro": match reservation.metro {
-                None => Value::Null,
-                Some(_) => expansion.whole_unless_excluded(
-                    "metro",
-                    &format!("locations/metros/{}", ids.of("metro", metro)),
-                    |_| self.metro(reservation.metro),
-                ),
-            },
+            "metro": self.reservation_metro(reservation, expansion),
             "project": self.project_reference(expansion),
             "project_lite": self.project_stub(),
             "metal_gateway": null,
@@ -83,6 +75,15 @@ impl Wire<'_> {
             View::Object => wire.world.assignments.get(id),
             View::List => wire.world.assignments.get_listed(id, wire.now()),
         })
+    }
+
+    /// A reservation that was asked for by facility names its metro only inside the facility.
+    fn reservation_metro(&self, reservation: &Reservation, expansion: &Expansion) -> Value {
+        let Some(metro) = reservation.metro.filter(|_| reservation.facility.is_none()) else {
+            return Value::Null;
+        };
+        let path = format!("locations/metros/{}", self.world.identities.of("metro", metro.code));
+        expansion.whole_unless_excluded("metro", &path, |_| self.metro(Some(metro)))
     }
 
     fn assignments(&self, reservation: &Reservation, expansion: &Expansion) -> Value {

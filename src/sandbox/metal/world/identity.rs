@@ -52,6 +52,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ids_do_not_collide() {
+        let mut ids = Identities::new(1);
+        let distinct: std::collections::HashSet<String> = (0..10_000).map(|_| ids.next("device")).collect();
+        assert_eq!(distinct.len(), 10_000);
+    }
+
+    #[test]
     fn ids_depend_on_the_seed_the_noun_and_the_count_alone() {
         let (mut one, mut two, mut other) = (Identities::new(1), Identities::new(1), Identities::new(2));
         let first = one.next("device");

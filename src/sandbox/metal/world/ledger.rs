@@ -54,13 +54,13 @@ impl Ledger {
         self.pools.get_mut(&pool)?.allocate(prefix)
     }
 
-    /// Keeps a block that was chosen by name from being handed out, wherever it lies.
-    pub(crate) fn take(&mut self, block: IpNet) {
-        for space in self.pools.values_mut() {
-            if space.take(block) {
-                return;
-            }
-        }
+    /// Keeps a block that was chosen by name from being handed out. A block outside every pool is never handed out
+    /// anyway; false when any part of it is in use.
+    pub(crate) fn take(&mut self, block: IpNet) -> bool {
+        self.pools
+            .values_mut()
+            .find(|space| space.contains(block))
+            .is_none_or(|space| space.take(block))
     }
 
     pub(crate) fn give_back(&mut self, block: IpNet) {

@@ -307,7 +307,7 @@ impl World {
             },
             kind: order.kind,
             block,
-            quantity: order.quantity,
+            quantity: block.map_or(order.quantity, addresses),
             metro: order.metro,
             facility: order.facility,
             tags: order.tags,
@@ -350,11 +350,9 @@ impl World {
     }
 
     fn take_named_block(&mut self, kind: &ReservationKind, block: IpNet) -> Result<IpNet, Refusal> {
-        if *kind != ReservationKind::Vrf {
-            if self.holders.overlaps(block) {
-                return Err(Refusal::unprocessable("Address has already been taken"));
-            }
-            self.ledger.take(block);
+        let shared = *kind == ReservationKind::Vrf;
+        if !shared && (self.holders.overlaps(block) || !self.ledger.take(block)) {
+            return Err(Refusal::unprocessable("Address has already been taken"));
         }
         Ok(block)
     }
@@ -370,6 +368,16 @@ impl World {
             ReservationKind::Vrf | ReservationKind::Other(_) => return None,
         };
         self.ledger.allocate(pool, prefix)
+    }
+}
+
+/// How many addresses a block of IPv4 has, which is what the quota counts.
+fn addresses(block: IpNet) -> u32 {
+    match block {
+        IpNet::V4(block) => 1_u32
+            .checked_shl(32 - u32::from(block.prefix_len()))
+            .unwrap_or(u32::MAX),
+        IpNet::V6(_) => 0,
     }
 }
 

@@ -23,6 +23,10 @@ impl Space {
         }
     }
 
+    pub(crate) fn contains(&self, piece: IpNet) -> bool {
+        self.block.contains(&piece)
+    }
+
     /// Takes the lowest piece of the best-fitting size.
     pub(crate) fn allocate(&mut self, prefix: u8) -> Option<IpNet> {
         let (&from, pieces) = self
@@ -192,6 +196,27 @@ mod tests {
             ("147.75.40.3/32", true),
         ] {
             assert_eq!(space.take(net(piece)), taken, "{piece}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_history_puts_an_address_in_two_hands(history in proptest::collection::vec((24_u8..=32, 0_usize..40), 1..80)) {
+            let whole = net("147.75.40.0/24");
+            let mut space = Space::new(whole);
+            let mut held: Vec<IpNet> = Vec::new();
+            for (prefix, position) in history {
+                if position < held.len() {
+                    space.give_back(held.swap_remove(position));
+                } else if let Some(piece) = space.allocate(prefix) {
+                    assert!(held.iter().all(|other| !other.contains(&piece) && !piece.contains(other)), "{piece} of {held:?}");
+                    held.push(piece);
+                }
+            }
+            for piece in held {
+                space.give_back(piece);
+            }
+            assert!(space.take(whole));
         }
     }
 
