@@ -92,10 +92,7 @@ pub enum Delta<T> {
 impl<T> Clone for Delta<T> {
     fn clone(&self) -> Self {
         match self {
-            Self::Applied { old, new } => Self::Applied {
-                old: old.clone(),
-                new: Arc::clone(new),
-            },
+            Self::Applied { old, new } => Self::Applied { old: old.clone(), new: Arc::clone(new) },
             Self::Deleted(object) => Self::Deleted(Arc::clone(object)),
         }
     }
@@ -138,23 +135,16 @@ struct State<T: Cached> {
 /// An empty cache and what feeds it.
 pub fn cache<T: Cached>() -> (Cache<T>, CacheWriter<T>) {
     let shared = Arc::new(Shared {
-        state: Mutex::new(State {
-            objects: HashMap::new(),
-            subscribers: Vec::new(),
-        }),
+        state: Mutex::new(State { objects: HashMap::new(), subscribers: Vec::new() }),
         synced: watch::channel(false).0,
     });
-    let cache = Cache {
-        shared: Arc::clone(&shared),
-    };
+    let cache = Cache { shared: Arc::clone(&shared) };
     (cache, CacheWriter { shared, relist: None })
 }
 
 impl<T: Cached> Clone for Cache<T> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -290,12 +280,7 @@ impl<T: Cached> State<T> {
 
     fn replace(&mut self, listed: Vec<T>) {
         let keys: std::collections::HashSet<T::Key> = listed.iter().map(T::key).collect();
-        let gone: Vec<T::Key> = self
-            .objects
-            .keys()
-            .filter(|key| !keys.contains(*key))
-            .cloned()
-            .collect();
+        let gone: Vec<T::Key> = self.objects.keys().filter(|key| !keys.contains(*key)).cloned().collect();
         for key in gone {
             if let Some(object) = self.objects.remove(&key) {
                 self.tell(&Delta::Deleted(object));
@@ -307,8 +292,7 @@ impl<T: Cached> State<T> {
     }
 
     fn tell(&mut self, delta: &Delta<T>) {
-        self.subscribers
-            .retain(|subscriber| subscriber.send(delta.clone()).is_ok());
+        self.subscribers.retain(|subscriber| subscriber.send(delta.clone()).is_ok());
     }
 }
 
@@ -370,10 +354,7 @@ mod tests {
         writer.apply(Event::Delete(node("b", "4")));
         writer.apply(Event::Delete(node("b", "4")));
         assert_eq!(heard(&mut deltas), ["-b", "a@1->3"]);
-        assert_eq!(
-            cache.get(&"a".to_owned()).map(|n| n.resource_version.clone()),
-            Some("3".into())
-        );
+        assert_eq!(cache.get(&"a".to_owned()).map(|n| n.resource_version.clone()), Some("3".into()));
     }
 
     #[test]
@@ -391,10 +372,7 @@ mod tests {
         let (cache, writer) = cache::<Node>();
         let events = futures::stream::iter([Ok(Event::Init), Ok(Event::InitDone)]);
         let ended = writer.feed(events, CancellationToken::new()).await;
-        assert_eq!(
-            ended.map_err(|error| error.to_string()),
-            Err("the watch of Node objects ended".into())
-        );
+        assert_eq!(ended.map_err(|error| error.to_string()), Err("the watch of Node objects ended".into()));
         cache.synced().await;
     }
 }

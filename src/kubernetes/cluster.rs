@@ -49,15 +49,8 @@ impl KubeCluster {
         };
         let request = kube::core::Request::new("/api/v1/nodes")
             .get(&patch.node, &kube::api::GetParams::default())
-            .map_err(|error| ClusterError::Failed {
-                object: object.clone(),
-                message: error.to_string(),
-            })?;
-        let stored: Value = self
-            .client
-            .request(request)
-            .await
-            .map_err(|error| cluster_error(&object, &error))?;
+            .map_err(|error| ClusterError::Failed { object: object.clone(), message: error.to_string() })?;
+        let stored: Value = self.client.request(request).await.map_err(|error| cluster_error(&object, &error))?;
         if stored["metadata"]["resourceVersion"] != json!(version) {
             return Err(ClusterError::Conflict { object });
         }
@@ -104,10 +97,7 @@ impl Cluster for KubeCluster {
 
 /// Parameters of every patch.
 pub(super) fn params() -> PatchParams {
-    PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    }
+    PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() }
 }
 
 fn service_body(patch: &ServicePatch) -> Value {

@@ -23,10 +23,7 @@ pub fn service(object: &api::Service) -> Service {
         key: ServiceKey::new(text(&meta.namespace), text(&meta.name)),
         uid: text(&meta.uid),
         resource_version: text(&meta.resource_version),
-        created_at: meta
-            .creation_timestamp
-            .as_ref()
-            .map_or_else(String::new, |time| time.0.to_string()),
+        created_at: meta.creation_timestamp.as_ref().map_or_else(String::new, |time| time.0.to_string()),
         deleting: meta.deletion_timestamp.is_some(),
         labels: meta.labels.clone().unwrap_or_default(),
         annotations: meta.annotations.clone().unwrap_or_default(),
@@ -72,12 +69,7 @@ pub fn node(object: &api::Node) -> Node {
         annotations: meta.annotations.clone().unwrap_or_default(),
         provider_id: spec.map_or_else(String::new, |spec| text(&spec.provider_id)),
         unschedulable: spec.and_then(|spec| spec.unschedulable).unwrap_or(false),
-        taints: spec
-            .and_then(|spec| spec.taints.as_ref())
-            .into_iter()
-            .flatten()
-            .filter_map(taint)
-            .collect(),
+        taints: spec.and_then(|spec| spec.taints.as_ref()).into_iter().flatten().filter_map(taint).collect(),
         addresses: status
             .and_then(|status| status.addresses.as_ref())
             .into_iter()
@@ -110,10 +102,7 @@ pub fn ingress_list(entries: &[Ingress]) -> Value {
 
 /// `status.addresses` to write, whole.
 pub fn address_list(addresses: &[NodeAddress]) -> Value {
-    addresses
-        .iter()
-        .map(|address| json!({ "type": address.kind.as_str(), "address": address.address }))
-        .collect()
+    addresses.iter().map(|address| json!({ "type": address.kind.as_str(), "address": address.address })).collect()
 }
 
 /// The list of taints to write: `stored` (as the API server has it) made to hold exactly the `wanted` ones among those
@@ -125,13 +114,10 @@ pub fn address_list(addresses: &[NodeAddress]) -> Value {
 pub fn merged_taints(stored: &[Value], wanted: &[Taint]) -> Vec<Value> {
     let kept = stored.iter().filter_map(|raw| match parse_taint(raw) {
         None => Some(raw.clone()),
-        Some(taint) => wanted.iter().find(|w| w.same_identity(&taint)).map(|w| {
-            if w.value == taint.value {
-                raw.clone()
-            } else {
-                taint_value(w)
-            }
-        }),
+        Some(taint) => wanted
+            .iter()
+            .find(|w| w.same_identity(&taint))
+            .map(|w| if w.value == taint.value { raw.clone() } else { taint_value(w) }),
     });
     let held: Vec<Taint> = stored.iter().filter_map(parse_taint).collect();
     let added = wanted.iter().filter(|w| !held.iter().any(|h| h.same_identity(w)));
@@ -248,11 +234,7 @@ fn taint_effect(word: &str) -> Option<TaintEffect> {
 }
 
 fn taint(taint: &api::Taint) -> Option<Taint> {
-    Some(Taint {
-        key: taint.key.clone(),
-        value: text(&taint.value),
-        effect: taint_effect(&taint.effect)?,
-    })
+    Some(Taint { key: taint.key.clone(), value: text(&taint.value), effect: taint_effect(&taint.effect)? })
 }
 
 fn parse_taint(raw: &Value) -> Option<Taint> {
@@ -345,10 +327,7 @@ mod tests {
             session_affinity: "ClientIP:90".into(),
             ingress: vec![
                 Ingress::address("192.0.2.7".parse().expect("an address")),
-                Ingress {
-                    ip: None,
-                    hostname: Some("lb".into()),
-                },
+                Ingress { ip: None, hostname: Some("lb".into()) },
             ],
         };
         assert_eq!(read, expected);
@@ -407,11 +386,7 @@ mod tests {
                 ],
             },
         }));
-        let taint = |key: &str, value: &str, effect| Taint {
-            key: key.into(),
-            value: value.into(),
-            effect,
-        };
+        let taint = |key: &str, value: &str, effect| Taint { key: key.into(), value: value.into(), effect };
         let expected = Node {
             name: "n1".into(),
             uid: "u1".into(),
@@ -422,10 +397,7 @@ mod tests {
             annotations: BTreeMap::from([("note".into(), "x".into())]),
             provider_id: "equinixmetal://d1".into(),
             unschedulable: true,
-            taints: vec![
-                taint("gpu", "yes", TaintEffect::NoSchedule),
-                taint("off", "", TaintEffect::NoExecute),
-            ],
+            taints: vec![taint("gpu", "yes", TaintEffect::NoSchedule), taint("off", "", TaintEffect::NoExecute)],
             addresses: vec![
                 NodeAddress::new(NodeAddressType::InternalIp, "10.0.0.1"),
                 NodeAddress::new(NodeAddressType::Other("Odd".into()), "x"),
@@ -440,21 +412,9 @@ mod tests {
     fn life_04_only_a_ready_condition_that_is_true_is_ready() {
         let cases = [
             ("true", json!([{ "type": "Ready", "status": "True" }]), Readiness::Ready),
-            (
-                "false",
-                json!([{ "type": "Ready", "status": "False" }]),
-                Readiness::NotReady,
-            ),
-            (
-                "unknown",
-                json!([{ "type": "Ready", "status": "Unknown" }]),
-                Readiness::NotReady,
-            ),
-            (
-                "another one",
-                json!([{ "type": "Fine", "status": "True" }]),
-                Readiness::NotReady,
-            ),
+            ("false", json!([{ "type": "Ready", "status": "False" }]), Readiness::NotReady),
+            ("unknown", json!([{ "type": "Ready", "status": "Unknown" }]), Readiness::NotReady),
+            ("another one", json!([{ "type": "Fine", "status": "True" }]), Readiness::NotReady),
             ("none", json!([]), Readiness::NotReady),
         ];
         for (name, conditions, expected) in cases {
@@ -465,11 +425,8 @@ mod tests {
 
     #[test]
     fn no_taint_is_lost_when_the_list_is_written() {
-        let wanted = |key: &str, value: &str| Taint {
-            key: key.into(),
-            value: value.into(),
-            effect: TaintEffect::NoSchedule,
-        };
+        let wanted =
+            |key: &str, value: &str| Taint { key: key.into(), value: value.into(), effect: TaintEffect::NoSchedule };
         let stored = [
             json!({ "key": "new", "effect": "FromTheFuture" }),
             json!({ "key": "a", "effect": "NoSchedule", "timeAdded": "2026-01-02T03:04:05Z" }),
@@ -487,11 +444,7 @@ mod tests {
                     { "key": "d", "value": "x", "effect": "NoSchedule" },
                 ]),
             ),
-            (
-                "all removed",
-                vec![],
-                json!([{ "key": "new", "effect": "FromTheFuture" }]),
-            ),
+            ("all removed", vec![], json!([{ "key": "new", "effect": "FromTheFuture" }])),
         ];
         for (name, wanted, expected) in cases {
             assert_eq!(Value::Array(merged_taints(&stored, &wanted)), expected, "{name}");

@@ -88,22 +88,14 @@ pub struct EventWriter {
 /// A recorder and the one task that writes for it and for those made from it.
 pub fn events(client: Client, component: &'static str) -> (EventRecorder, EventWriter) {
     let (sender, receiver) = mpsc::channel(CAPACITY);
-    let writer = EventWriter {
-        receiver,
-        client,
-        correlator: Correlator::default(),
-        failing: false,
-    };
+    let writer = EventWriter { receiver, client, correlator: Correlator::default(), failing: false };
     (EventRecorder { sender, component }, writer)
 }
 
 impl EventRecorder {
     /// A recorder of another component with the same writer.
     pub fn for_component(&self, component: &'static str) -> Self {
-        Self {
-            sender: self.sender.clone(),
-            component,
-        }
+        Self { sender: self.sender.clone(), component }
     }
 }
 
@@ -112,11 +104,7 @@ impl EventSink for EventRecorder {
         truncate(&mut event.message);
         let (reason, about) = (event.reason, event.about.name.clone());
         if self.sender.try_send((self.component, event)).is_err() {
-            tracing::debug!(
-                reason,
-                object = about.as_deref(),
-                "an event was dropped: too many wait to be written"
-            );
+            tracing::debug!(reason, object = about.as_deref(), "an event was dropped: too many wait to be written");
         }
     }
 }
@@ -183,10 +171,7 @@ impl EventWriter {
     }
 
     async fn create(&self, event: &Event) -> Result<(), Error> {
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PostParams::default()
-        };
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
         match self.api(event).create(&params, event).await {
             // A try without an answer was taken after all.
             Err(Error::Api(status)) if status.code == 409 => Ok(()),
@@ -195,15 +180,9 @@ impl EventWriter {
     }
 
     async fn repeat(&self, repeat: &Repeat) -> Result<(), Error> {
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let name = repeat.event.metadata.name.as_deref().unwrap_or_default();
-        self.api(&repeat.event)
-            .patch(name, &params, &Patch::Strategic(repeat.patch()))
-            .await
-            .map(drop)
+        self.api(&repeat.event).patch(name, &params, &Patch::Strategic(repeat.patch())).await.map(drop)
     }
 
     fn api(&self, event: &Event) -> Api<Event> {
@@ -231,10 +210,7 @@ fn may_pass(error: &Error) -> bool {
 
 fn truncate(message: &mut String) {
     if message.len() > LONGEST_MESSAGE {
-        let end = (0..=LONGEST_MESSAGE - 3)
-            .rev()
-            .find(|at| message.is_char_boundary(*at))
-            .unwrap_or(0);
+        let end = (0..=LONGEST_MESSAGE - 3).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
         message.truncate(end);
         message.push_str("...");
     }

@@ -59,15 +59,8 @@ impl Cached for NamespaceLabels {
 /// The labels and what keeps them current.
 pub fn namespaces() -> (Arc<KubeNamespaces>, NamespaceWatch) {
     let (cache, writer) = cache();
-    let namespaces = Arc::new(KubeNamespaces {
-        cache,
-        wanted: watch::channel(false).0,
-        changed: watch::channel(0).0,
-    });
-    let watch = NamespaceWatch {
-        namespaces: Arc::clone(&namespaces),
-        writer,
-    };
+    let namespaces = Arc::new(KubeNamespaces { cache, wanted: watch::channel(false).0, changed: watch::channel(0).0 });
+    let watch = NamespaceWatch { namespaces: Arc::clone(&namespaces), writer };
     (namespaces, watch)
 }
 
@@ -86,9 +79,7 @@ impl KubeNamespaces {
 
 impl Namespaces for KubeNamespaces {
     fn labels(&self, namespace: &str) -> Option<Arc<BTreeMap<String, String>>> {
-        self.cache
-            .get(&namespace.to_owned())
-            .map(|found| Arc::clone(&found.labels))
+        self.cache.get(&namespace.to_owned()).map(|found| Arc::clone(&found.labels))
     }
 }
 

@@ -15,10 +15,7 @@ pub struct OwnWrites {
 impl OwnWrites {
     /// Takes note of a write before it is made: the watch may be quicker than the answer.
     pub fn note(&self, patch: &ServicePatch) {
-        self.lock()
-            .entry(patch.service.clone())
-            .or_default()
-            .push(patch.clone());
+        self.lock().entry(patch.service.clone()).or_default().push(patch.clone());
     }
 
     /// The writes to a Service since the last question.

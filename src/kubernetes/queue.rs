@@ -167,9 +167,7 @@ struct Bucket {
 
 impl<K: Key> Clone for WorkQueue<K> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -223,11 +221,7 @@ impl<K: Key> WorkQueue<K> {
                 let mut state = self.shared.lock();
                 state.release_due(&*self.shared.metrics);
                 if let Some(key) = state.begin(&*self.shared.metrics) {
-                    return Some(Pass {
-                        key,
-                        queue: self.clone(),
-                        ended: false,
-                    });
+                    return Some(Pass { key, queue: self.clone(), ended: false });
                 }
                 if state.closed && state.added.is_empty() {
                     return None;
@@ -335,9 +329,7 @@ impl<K: Key> Drop for Pass<K> {
 
 impl<K: Key> WorkQueue<K> {
     fn end(&self, key: &K, outcome: Outcome) {
-        self.shared
-            .lock()
-            .end(key, outcome, self.shared.config.backoff, &*self.shared.metrics);
+        self.shared.lock().end(key, outcome, self.shared.config.backoff, &*self.shared.metrics);
         self.shared.changed.notify_waiters();
     }
 }
@@ -359,12 +351,7 @@ impl<K: Key> QueueProbe for Shared<K> {
     }
 
     fn longest_running(&self) -> Duration {
-        self.lock()
-            .running
-            .values()
-            .map(Instant::elapsed)
-            .max()
-            .unwrap_or_default()
+        self.lock().running.values().map(Instant::elapsed).max().unwrap_or_default()
     }
 }
 

@@ -13,14 +13,10 @@ pub fn cluster_error(object: impl Into<String>, error: &Error) -> ClusterError {
     match error {
         Error::Api(status) => refused(object, status),
         // Its text may quote what it could not read.
-        Error::SerdeError(_) => ClusterError::Failed {
-            object,
-            message: "the API server's answer could not be read".into(),
-        },
-        other => ClusterError::Failed {
-            object,
-            message: with_causes(other),
-        },
+        Error::SerdeError(_) => {
+            ClusterError::Failed { object, message: "the API server's answer could not be read".into() }
+        }
+        other => ClusterError::Failed { object, message: with_causes(other) },
     }
 }
 
@@ -45,11 +41,7 @@ fn refused(object: String, status: &Status) -> ClusterError {
 
 /// A patch that names another UID than the stored one is refused as a change of an immutable field.
 fn is_about_uid(status: &Status) -> bool {
-    status
-        .details
-        .iter()
-        .flat_map(|details| &details.causes)
-        .any(|cause| cause.field == "metadata.uid")
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.field == "metadata.uid")
 }
 
 /// An error and its causes in one line, each said once.
@@ -86,26 +78,14 @@ mod tests {
         let cases = [
             ("not found", status(404), "Service shop/web not found"),
             ("conflict", status(409), "Service shop/web has changed meanwhile"),
-            (
-                "another object of the same name",
-                uid,
-                "Service shop/web has changed meanwhile",
-            ),
+            ("another object of the same name", uid, "Service shop/web has changed meanwhile"),
             (
                 "no right",
                 status(403),
                 "Service shop/web: forbidden: words; the controller's ClusterRole lacks this right",
             ),
-            (
-                "bad content",
-                status(422),
-                "Service shop/web: refused by the API server: words",
-            ),
-            (
-                "in trouble",
-                status(503),
-                "Service shop/web: the API server answered 503: words",
-            ),
+            ("bad content", status(422), "Service shop/web: refused by the API server: words"),
+            ("in trouble", status(503), "Service shop/web: the API server answered 503: words"),
         ];
         for (name, status, expected) in cases {
             assert_eq!(answered(status), expected, "{name}");
@@ -116,9 +96,6 @@ mod tests {
     fn an_unreadable_answer_is_not_quoted() {
         let parse = serde_json::from_str::<u8>("\"s3cret\"").expect_err("not a number");
         let error = cluster_error("Secret kube-system/bgp", &Error::SerdeError(parse));
-        assert_eq!(
-            error.to_string(),
-            "Secret kube-system/bgp: the API server's answer could not be read"
-        );
+        assert_eq!(error.to_string(), "Secret kube-system/bgp: the API server's answer could not be read");
     }
 }

@@ -158,10 +158,7 @@ impl<'a> Draft<'a> {
     }
 
     fn set_topology(&mut self, metadata: &InstanceMetadata) {
-        for (wanted, keys) in [
-            (&metadata.zone, [ZONE, BETA_ZONE]),
-            (&metadata.region, [REGION, BETA_REGION]),
-        ] {
+        for (wanted, keys) in [(&metadata.zone, [ZONE, BETA_ZONE]), (&metadata.region, [REGION, BETA_REGION])] {
             for key in keys {
                 let remembered = self.remembered.labels.get(key).cloned();
                 match (wanted, remembered) {
@@ -183,11 +180,7 @@ impl<'a> Draft<'a> {
 
     /// The beta labels are the truth where both are there: whoever wrote them wrote both.
     fn repair_stable_labels(&mut self) {
-        for (beta, stable) in [
-            (BETA_ZONE, ZONE),
-            (BETA_REGION, REGION),
-            (BETA_INSTANCE_TYPE, INSTANCE_TYPE),
-        ] {
+        for (beta, stable) in [(BETA_ZONE, ZONE), (BETA_REGION, REGION), (BETA_INSTANCE_TYPE, INSTANCE_TYPE)] {
             if let Some(value) = self.labels.get(beta).cloned() {
                 self.set_label(stable, &value);
             }
@@ -215,10 +208,7 @@ impl<'a> Draft<'a> {
             taints: (self.taints != self.node.taints).then_some(self.taints),
         };
         self.foreign.0.sort();
-        FieldPlan {
-            patch: (!patch.is_empty()).then_some(patch),
-            foreign: self.foreign.0,
-        }
+        FieldPlan { patch: (!patch.is_empty()).then_some(patch), foreign: self.foreign.0 }
     }
 }
 
@@ -226,9 +216,7 @@ impl Memory {
     /// What the Node remembers. A text that cannot be read is no memory: nothing is removed on the strength of it.
     fn of(node: &Node) -> Self {
         let text = node.annotations.get(MANAGED_FIELDS_ANNOTATION);
-        let mut memory: Self = text
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
+        let mut memory: Self = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         // A kubelet may write the annotation of its own Node: it must not have us take away what only others may.
         memory.labels.retain(|key, _| !is_reserved_key(key) || is_topology(key));
         memory.annotations.retain(|key, _| !is_reserved_key(key));
@@ -265,11 +253,7 @@ impl Foreign {
             match fields.get(key) {
                 Some(found) if !remembered.contains_key(key) => {
                     if found != value {
-                        self.0.push(ForeignField {
-                            field: name(key),
-                            wanted: value.clone(),
-                            found: found.clone(),
-                        });
+                        self.0.push(ForeignField { field: name(key), wanted: value.clone(), found: found.clone() });
                     }
                 }
                 Some(_) | None => {
@@ -285,10 +269,7 @@ impl Foreign {
 impl fmt::Display for ForeignField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { field, wanted, found } = self;
-        write!(
-            f,
-            "{field} is {found:?} by somebody else's hand, a rule wants {wanted:?}"
-        )
+        write!(f, "{field} is {found:?} by somebody else's hand, a rule wants {wanted:?}")
     }
 }
 
@@ -303,10 +284,7 @@ fn identity(taint: &Taint) -> Identity {
 }
 
 fn by_identity(taints: &[Taint]) -> BTreeMap<Identity, String> {
-    taints
-        .iter()
-        .map(|taint| (identity(taint), taint.value.clone()))
-        .collect()
+    taints.iter().map(|taint| (identity(taint), taint.value.clone())).collect()
 }
 
 fn to_taint(((key, effect), value): (Identity, String)) -> Taint {
@@ -314,14 +292,9 @@ fn to_taint(((key, effect), value): (Identity, String)) -> Taint {
 }
 
 fn difference(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> BTreeMap<String, Option<String>> {
-    let removed = before
-        .keys()
-        .filter(|key| !after.contains_key(*key))
-        .map(|key| (key.clone(), None));
+    let removed = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), None));
     let set = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
-    removed
-        .chain(set.map(|(key, value)| (key.clone(), Some(value.clone()))))
-        .collect()
+    removed.chain(set.map(|(key, value)| (key.clone(), Some(value.clone())))).collect()
 }
 
 #[cfg(test)]

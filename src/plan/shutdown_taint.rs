@@ -21,21 +21,12 @@ pub fn add(node: &Node) -> Option<NodePatch> {
 /// Takes the taint off a Node; `None` when there is none.
 pub fn remove(node: &Node) -> Option<NodePatch> {
     let ours = shutdown();
-    let taints: Vec<Taint> = node
-        .taints
-        .iter()
-        .filter(|t| !t.same_identity(&ours))
-        .cloned()
-        .collect();
+    let taints: Vec<Taint> = node.taints.iter().filter(|t| !t.same_identity(&ours)).cloned().collect();
     (taints.len() != node.taints.len()).then(|| with_taints(node, taints))
 }
 
 fn shutdown() -> Taint {
-    Taint {
-        key: SHUTDOWN_TAINT.to_owned(),
-        value: String::new(),
-        effect: TaintEffect::NoSchedule,
-    }
+    Taint { key: SHUTDOWN_TAINT.to_owned(), value: String::new(), effect: TaintEffect::NoSchedule }
 }
 
 fn with_taints(node: &Node, taints: Vec<Taint>) -> NodePatch {
@@ -54,11 +45,7 @@ mod tests {
     use crate::domain::testing::node;
 
     fn taint(key: &str, value: &str, effect: TaintEffect) -> Taint {
-        Taint {
-            key: key.to_owned(),
-            value: value.to_owned(),
-            effect,
-        }
+        Taint { key: key.to_owned(), value: value.to_owned(), effect }
     }
 
     fn tainted(taints: &[Taint]) -> Node {
@@ -79,11 +66,7 @@ mod tests {
                 vec![taint(SHUTDOWN_TAINT, "yes", TaintEffect::NoSchedule), foreign()],
                 Some(vec![shutdown(), foreign()]),
             ),
-            (
-                "another effect is another taint",
-                vec![other_effect()],
-                Some(vec![other_effect(), shutdown()]),
-            ),
+            ("another effect is another taint", vec![other_effect()], Some(vec![other_effect(), shutdown()])),
         ];
         for (name, before, after) in cases {
             let patch = add(&tainted(&before));
@@ -101,11 +84,7 @@ mod tests {
         let cases = [
             ("none", vec![foreign()], None),
             ("there", vec![foreign(), shutdown()], Some(vec![foreign()])),
-            (
-                "there with a value",
-                vec![taint(SHUTDOWN_TAINT, "yes", TaintEffect::NoSchedule)],
-                Some(vec![]),
-            ),
+            ("there with a value", vec![taint(SHUTDOWN_TAINT, "yes", TaintEffect::NoSchedule)], Some(vec![])),
         ];
         for (name, before, after) in cases {
             assert_eq!(remove(&tainted(&before)).and_then(|p| p.taints), after, "{name}");

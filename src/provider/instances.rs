@@ -53,9 +53,7 @@ impl Instances {
         {
             return Ok(device);
         }
-        Err(ProviderError::NotFound {
-            what: "instance".to_owned(),
-        })
+        Err(ProviderError::NotFound { what: "instance".to_owned() })
     }
 
     async fn listed(&self, wanted: &Wanted<'_>, max_age: MaxAge) -> Result<Option<Arc<Device>>, MetalError> {
@@ -92,9 +90,7 @@ impl InstancesV2 for Instances {
     async fn instance_shutdown(&self, node: &Node) -> Result<bool, ProviderError> {
         match self.existence(node).await? {
             Existence::Exists(device) => Ok(device.state.is_shutdown()),
-            Existence::Gone => Err(ProviderError::NotFound {
-                what: "instance".to_owned(),
-            }),
+            Existence::Gone => Err(ProviderError::NotFound { what: "instance".to_owned() }),
         }
     }
 
@@ -116,18 +112,14 @@ impl<'a> Wanted<'a> {
             return Ok(Self::Id(node.provider_id.parse().map_err(refused)?));
         }
         if node.name.is_empty() {
-            return Err(ProviderError::Refused {
-                message: "node name cannot be empty".to_owned(),
-            });
+            return Err(ProviderError::Refused { message: "node name cannot be empty".to_owned() });
         }
         Ok(Self::Hostname(&node.name))
     }
 }
 
 fn refused(error: ProviderIdError) -> ProviderError {
-    ProviderError::Refused {
-        message: error.to_string(),
-    }
+    ProviderError::Refused { message: error.to_string() }
 }
 
 #[cfg(test)]

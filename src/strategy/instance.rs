@@ -28,11 +28,7 @@ fn addresses(device: &Device, node: &Node) -> Vec<NodeAddress> {
     // A malformed value is reported where it is enforced, and adds nothing here.
     let provided = provided_node_ips(node).unwrap_or_default();
     let of_device = device.addresses.iter().filter(|a| a.address.is_ipv4()).map(|a| {
-        let kind = if a.public {
-            NodeAddressType::ExternalIp
-        } else {
-            NodeAddressType::InternalIp
-        };
+        let kind = if a.public { NodeAddressType::ExternalIp } else { NodeAddressType::InternalIp };
         (kind, a.address)
     });
     let mut seen: Vec<IpAddr> = Vec::new();
@@ -66,28 +62,21 @@ mod tests {
     type Case<'a> = (&'a str, &'a [&'a str], Option<&'a str>, &'a [&'a str]);
 
     fn shown(addresses: &[NodeAddress]) -> Vec<String> {
-        addresses
-            .iter()
-            .map(|a| format!("{}={}", a.kind.as_str(), a.address))
-            .collect()
+        addresses.iter().map(|a| format!("{}={}", a.kind.as_str(), a.address)).collect()
     }
 
     fn with_node_ip(value: Option<&str>) -> Node {
         let mut node = node("n1");
         if let Some(value) = value {
-            node.annotations
-                .insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), value.to_owned());
+            node.annotations.insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), value.to_owned());
         }
         node
     }
 
     #[test]
     fn inst_09_10_11_20_type_is_the_plan_region_the_metro_and_zone_the_facility() {
-        let strategy = NodeStrategy {
-            region: TopologySource::Metro,
-            zone: TopologySource::Facility,
-            ..NodeStrategy::default()
-        };
+        let strategy =
+            NodeStrategy { region: TopologySource::Metro, zone: TopologySource::Facility, ..NodeStrategy::default() };
         let mut device = device("n1");
         assert_eq!(
             metadata(&strategy, &device, &node("n1")),
@@ -101,11 +90,7 @@ mod tests {
                 ],
                 zone: TopologyLabel::Is("da11".into()),
                 region: TopologyLabel::Is("da".into()),
-                managed: ManagedFields {
-                    labels: BTreeMap::new(),
-                    annotations: BTreeMap::new(),
-                    taints: vec![],
-                },
+                managed: ManagedFields { labels: BTreeMap::new(), annotations: BTreeMap::new(), taints: vec![] },
                 problems: vec![],
             }
         );
@@ -130,23 +115,13 @@ mod tests {
 
     #[test]
     fn inst_12_13_14_17_hostname_then_node_ip_then_ipv4_in_the_clouds_order() {
-        let dual = [
-            "147.75.0.1 public",
-            "2604:1380::1 public",
-            "10.0.0.1 private",
-            "10.0.0.2 private",
-        ];
+        let dual = ["147.75.0.1 public", "2604:1380::1 public", "10.0.0.1 private", "10.0.0.2 private"];
         let cases: [Case; 7] = [
             (
                 "no node-ip: IPv6 is left out",
                 &dual,
                 None,
-                &[
-                    "Hostname=n1",
-                    "ExternalIP=147.75.0.1",
-                    "InternalIP=10.0.0.1",
-                    "InternalIP=10.0.0.2",
-                ],
+                &["Hostname=n1", "ExternalIP=147.75.0.1", "InternalIP=10.0.0.1", "InternalIP=10.0.0.2"],
             ),
             (
                 "node-ip of another interface",
@@ -164,23 +139,13 @@ mod tests {
                 "node-ip is an address of the device: once",
                 &dual,
                 Some("10.0.0.2"),
-                &[
-                    "Hostname=n1",
-                    "InternalIP=10.0.0.2",
-                    "ExternalIP=147.75.0.1",
-                    "InternalIP=10.0.0.1",
-                ],
+                &["Hostname=n1", "InternalIP=10.0.0.2", "ExternalIP=147.75.0.1", "InternalIP=10.0.0.1"],
             ),
             (
                 "node-ip is the public address: once, as InternalIP",
                 &dual,
                 Some("147.75.0.1"),
-                &[
-                    "Hostname=n1",
-                    "InternalIP=147.75.0.1",
-                    "InternalIP=10.0.0.1",
-                    "InternalIP=10.0.0.2",
-                ],
+                &["Hostname=n1", "InternalIP=147.75.0.1", "InternalIP=10.0.0.1", "InternalIP=10.0.0.2"],
             ),
             (
                 "dual-stack node-ip: one entry each, in its order",
@@ -217,24 +182,9 @@ mod tests {
     #[test]
     fn inst_15_16_a_device_without_public_or_private_address_has_the_addresses_it_has() {
         let cases: [Case; 4] = [
-            (
-                "no public address",
-                &["10.0.0.1 private"],
-                None,
-                &["Hostname=n1", "InternalIP=10.0.0.1"],
-            ),
-            (
-                "no private address",
-                &["147.75.0.1 public"],
-                None,
-                &["Hostname=n1", "ExternalIP=147.75.0.1"],
-            ),
-            (
-                "the kubelet's only",
-                &[],
-                Some("10.0.0.9"),
-                &["Hostname=n1", "InternalIP=10.0.0.9"],
-            ),
+            ("no public address", &["10.0.0.1 private"], None, &["Hostname=n1", "InternalIP=10.0.0.1"]),
+            ("no private address", &["147.75.0.1 public"], None, &["Hostname=n1", "ExternalIP=147.75.0.1"]),
+            ("the kubelet's only", &[], Some("10.0.0.9"), &["Hostname=n1", "InternalIP=10.0.0.9"]),
             ("none at all: the Node keeps what its kubelet found", &[], None, &[]),
         ];
         for (name, of_device, node_ip, expected) in cases {

@@ -36,10 +36,8 @@ pub fn provided_node_ips(node: &Node) -> Result<Vec<IpAddr>, NodeIpError> {
         return Ok(Vec::new());
     };
     let malformed = || NodeIpError::Malformed { value: value.clone() };
-    let ips = value
-        .split(',')
-        .map(|part| part.parse::<IpAddr>().map_err(|_| malformed()))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ips =
+        value.split(',').map(|part| part.parse::<IpAddr>().map_err(|_| malformed())).collect::<Result<Vec<_>, _>>()?;
     match ips.as_slice() {
         [_] => Ok(ips),
         [first, second]
@@ -87,10 +85,7 @@ fn is_hostname(address: &NodeAddress) -> bool {
 
 /// By value and not by text: `::ffff:10.0.0.1` is `10.0.0.1`.
 fn is_address(address: &NodeAddress, ip: IpAddr) -> bool {
-    address
-        .address
-        .parse::<IpAddr>()
-        .is_ok_and(|parsed| parsed.to_canonical() == ip.to_canonical())
+    address.address.parse::<IpAddr>().is_ok_and(|parsed| parsed.to_canonical() == ip.to_canonical())
 }
 
 fn unknown(address: IpAddr, known: &[NodeAddress]) -> NodeIpError {
@@ -120,18 +115,12 @@ mod tests {
 
     fn provided(value: &str) -> Node {
         let mut node = node("n1");
-        node.annotations
-            .insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), value.to_owned());
+        node.annotations.insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), value.to_owned());
         node
     }
 
-    const CLOUD: [&str; 5] = [
-        "Hostname=n1",
-        "InternalIP=10.0.0.1",
-        "InternalIP=fd00::1",
-        "ExternalIP=147.75.0.1",
-        "InternalIP=10.0.0.2",
-    ];
+    const CLOUD: [&str; 5] =
+        ["Hostname=n1", "InternalIP=10.0.0.1", "InternalIP=fd00::1", "ExternalIP=147.75.0.1", "InternalIP=10.0.0.2"];
 
     #[test]
     fn node_22_the_annotation_is_one_address_or_one_of_each_family() {
@@ -154,9 +143,7 @@ mod tests {
         for (name, value, expected) in cases {
             let expected = match expected {
                 Some(ips) => Ok(ips.iter().map(|ip| ip.parse().expect("an address")).collect()),
-                None => Err(NodeIpError::Malformed {
-                    value: value.to_owned(),
-                }),
+                None => Err(NodeIpError::Malformed { value: value.to_owned() }),
             };
             assert_eq!(provided_node_ips(&provided(value)), expected, "{name}");
         }
@@ -174,22 +161,12 @@ mod tests {
             (
                 "IPv4 first",
                 "10.0.0.1,fd00::1",
-                &[
-                    "InternalIP=10.0.0.1",
-                    "InternalIP=fd00::1",
-                    "Hostname=n1",
-                    "ExternalIP=147.75.0.1",
-                ],
+                &["InternalIP=10.0.0.1", "InternalIP=fd00::1", "Hostname=n1", "ExternalIP=147.75.0.1"],
             ),
             (
                 "IPv6 first",
                 "fd00::1,10.0.0.1",
-                &[
-                    "InternalIP=fd00::1",
-                    "InternalIP=10.0.0.1",
-                    "Hostname=n1",
-                    "ExternalIP=147.75.0.1",
-                ],
+                &["InternalIP=fd00::1", "InternalIP=10.0.0.1", "Hostname=n1", "ExternalIP=147.75.0.1"],
             ),
             (
                 "an external address",
@@ -202,18 +179,10 @@ mod tests {
                     "InternalIP=10.0.0.2",
                 ],
             ),
-            (
-                "compared as numbers",
-                "fd00:0::0:1",
-                &["InternalIP=fd00::1", "Hostname=n1", "ExternalIP=147.75.0.1"],
-            ),
+            ("compared as numbers", "fd00:0::0:1", &["InternalIP=fd00::1", "Hostname=n1", "ExternalIP=147.75.0.1"]),
         ];
         for (name, value, expected) in cases {
-            assert_eq!(
-                node_addresses(&provided(value), &addresses(&CLOUD)),
-                Ok(Some(addresses(expected))),
-                "{name}"
-            );
+            assert_eq!(node_addresses(&provided(value), &addresses(&CLOUD)), Ok(Some(addresses(expected))), "{name}");
         }
     }
 
@@ -251,15 +220,10 @@ mod tests {
             Ok(Some(addresses(&["Hostname=cloud", "InternalIP=10.0.0.1"]))),
             "the cloud's replaces it"
         );
-        node.annotations
-            .insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), "10.0.0.1".to_owned());
+        node.annotations.insert(PROVIDED_NODE_IP_ANNOTATION.to_owned(), "10.0.0.1".to_owned());
         assert_eq!(
             node_addresses(&node, &addresses(&["ExternalIP=147.75.0.1", "InternalIP=10.0.0.1"])),
-            Ok(Some(addresses(&[
-                "InternalIP=10.0.0.1",
-                "ExternalIP=147.75.0.1",
-                "Hostname=kubelet"
-            ]))),
+            Ok(Some(addresses(&["InternalIP=10.0.0.1", "ExternalIP=147.75.0.1", "Hostname=kubelet"]))),
             "appended before the filter"
         );
     }

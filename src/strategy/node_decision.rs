@@ -121,11 +121,8 @@ impl NodeStrategy {
 
     /// Decides topology labels and, from every rule that matches, the fields of the Node. A later rule wins.
     pub fn decide(&self, device: &Device) -> NodeDecision {
-        let mut decision = NodeDecision {
-            region: self.region.of(device),
-            zone: self.zone.of(device),
-            ..NodeDecision::default()
-        };
+        let mut decision =
+            NodeDecision { region: self.region.of(device), zone: self.zone.of(device), ..NodeDecision::default() };
         for rule in &self.rules {
             let miss = match rule.matches.captures(device) {
                 Ok(groups) => {
@@ -134,10 +131,7 @@ impl NodeStrategy {
                 }
                 Err(miss) => Some(miss),
             };
-            decision.rules.push(RuleVerdict {
-                rule: rule.name.clone(),
-                miss,
-            });
+            decision.rules.push(RuleVerdict { rule: rule.name.clone(), miss });
         }
         decision
     }
@@ -161,11 +155,12 @@ impl NodeDecision {
     fn apply(&mut self, rule: &NodeRule, device: &Device, groups: &BTreeMap<String, String>) {
         for (key, template) in &rule.labels {
             let field = ManagedField::Label(key.clone());
-            let value = checked(is_reserved_key(key))
-                .and_then(|()| template.render(device, groups))
-                .and_then(|value| match label_value_fault(&value) {
-                    None => Ok(value),
-                    Some(fault) => Err(fault.into()),
+            let value =
+                checked(is_reserved_key(key)).and_then(|()| template.render(device, groups)).and_then(|value| {
+                    match label_value_fault(&value) {
+                        None => Ok(value),
+                        Some(fault) => Err(fault.into()),
+                    }
                 });
             if let Some(value) = self.accept(rule, field, value) {
                 self.managed.labels.insert(key.clone(), value);
@@ -215,16 +210,12 @@ impl Template {
         for part in &self.0 {
             match part {
                 TemplatePart::Literal(literal) => text.push_str(literal),
-                TemplatePart::Device(property) => text.push_str(
-                    property
-                        .of(device)
-                        .ok_or_else(|| FieldFault::NoValue(property.as_str().to_owned()))?,
-                ),
-                TemplatePart::Group(name) => text.push_str(
-                    groups
-                        .get(name)
-                        .ok_or_else(|| FieldFault::NoValue(format!("{{{name}}}")))?,
-                ),
+                TemplatePart::Device(property) => {
+                    text.push_str(property.of(device).ok_or_else(|| FieldFault::NoValue(property.as_str().to_owned()))?)
+                }
+                TemplatePart::Group(name) => {
+                    text.push_str(groups.get(name).ok_or_else(|| FieldFault::NoValue(format!("{{{name}}}")))?)
+                }
             }
         }
         Ok(text)
@@ -276,17 +267,12 @@ impl fmt::Display for Miss {
 pub fn label_value_fault(value: &str) -> Option<LabelValueFault> {
     let length = value.chars().count();
     if length > MAX_LABEL_VALUE {
-        return Some(LabelValueFault::TooLong {
-            value: value.to_owned(),
-            length,
-        });
+        return Some(LabelValueFault::TooLong { value: value.to_owned(), length });
     }
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let outer = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     let good = value.chars().all(inner) && outer(value.chars().next()) && outer(value.chars().last());
-    (!good).then(|| LabelValueFault::Character {
-        value: value.to_owned(),
-    })
+    (!good).then(|| LabelValueFault::Character { value: value.to_owned() })
 }
 
 fn checked(reserved: bool) -> Result<(), FieldFault> {

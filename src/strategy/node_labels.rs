@@ -143,11 +143,7 @@ fn groups(pattern: &Regex, tags: &[String]) -> Option<BTreeMap<String, String>> 
     });
     let (_, captures) = whole.min_by_key(|(tag, _)| *tag)?;
     let named = pattern.capture_names().flatten();
-    Some(
-        named
-            .filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().to_owned())))
-            .collect(),
-    )
+    Some(named.filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().to_owned()))).collect())
 }
 
 fn miss(condition: &'static str, values: &[String]) -> Miss {

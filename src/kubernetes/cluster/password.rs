@@ -11,19 +11,15 @@ use crate::ports::ClusterError;
 /// The password, without the newline that editors and `echo` put at the end of files.
 pub(super) async fn read(client: &Client, source: &PasswordSource) -> Result<Secret, ClusterError> {
     let bytes = match source {
-        PasswordSource::Env(name) => std::env::var_os(name)
-            .ok_or_else(|| missing(source))?
-            .into_encoded_bytes(),
+        PasswordSource::Env(name) => std::env::var_os(name).ok_or_else(|| missing(source))?.into_encoded_bytes(),
         PasswordSource::File(path) => tokio::fs::read(path).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(source),
             _ => failed(source, &error.to_string()),
         })?,
         PasswordSource::SecretKey { namespace, name, key } => {
             let secrets: Api<api::Secret> = Api::namespaced(client.clone(), namespace);
-            let secret = secrets
-                .get(name)
-                .await
-                .map_err(|error| cluster_error(format!("Secret {namespace}/{name}"), &error))?;
+            let secret =
+                secrets.get(name).await.map_err(|error| cluster_error(format!("Secret {namespace}/{name}"), &error))?;
             let value = secret.data.and_then(|mut data| data.remove(key));
             value.ok_or_else(|| missing(source))?.0
         }
@@ -37,14 +33,9 @@ pub(super) async fn read(client: &Client, source: &PasswordSource) -> Result<Sec
 }
 
 fn missing(source: &PasswordSource) -> ClusterError {
-    ClusterError::NotFound {
-        object: source.to_string(),
-    }
+    ClusterError::NotFound { object: source.to_string() }
 }
 
 fn failed(source: &PasswordSource, message: &str) -> ClusterError {
-    ClusterError::Failed {
-        object: source.to_string(),
-        message: message.to_owned(),
-    }
+    ClusterError::Failed { object: source.to_string(), message: message.to_owned() }
 }

@@ -31,10 +31,7 @@ async fn requests(server: &MockServer) -> Vec<(String, String, Value)> {
         .map(|request| {
             let query = request.url.query().filter(|q| !q.is_empty());
             let target = query.map_or(request.url.path().to_owned(), |q| format!("{}?{q}", request.url.path()));
-            let kind = request
-                .headers
-                .get("content-type")
-                .map_or("", |value| value.to_str().expect("ASCII"));
+            let kind = request.headers.get("content-type").map_or("", |value| value.to_str().expect("ASCII"));
             let body = request.body_json().unwrap_or(Value::Null);
             (format!("{} {target}", request.method), kind.to_owned(), body)
         })
@@ -42,10 +39,7 @@ async fn requests(server: &MockServer) -> Vec<(String, String, Value)> {
 }
 
 fn changes(pairs: &[(&str, Option<&str>)]) -> BTreeMap<String, Option<String>> {
-    pairs
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), v.map(ToOwned::to_owned)))
-        .collect()
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), v.map(ToOwned::to_owned))).collect()
 }
 
 fn service_patch(ip: Change<std::net::IpAddr>) -> ServicePatch {
@@ -64,11 +58,7 @@ const MERGE: &str = "application/merge-patch+json";
 async fn a_service_is_patched_in_the_named_fields_only_and_only_while_its_uid_is_the_same() {
     let stored = json!({ "metadata": { "namespace": "shop", "name": "web", "uid": "u1" } });
     let cases = [
-        (
-            "kept",
-            Change::Keep,
-            json!({ "metadata": { "uid": "u1", "annotations": { "new": "x", "old": null } } }),
-        ),
+        ("kept", Change::Keep, json!({ "metadata": { "uid": "u1", "annotations": { "new": "x", "old": null } } })),
         (
             "set",
             Change::Set("192.0.2.7".parse().expect("an address")),
@@ -90,11 +80,7 @@ async fn a_service_is_patched_in_the_named_fields_only_and_only_while_its_uid_is
         assert_eq!(returned.uid, "u1", "{name}");
         assert_eq!(
             requests(&server).await,
-            [(
-                format!("PATCH {SERVICE}?&fieldManager=cloud-provider-equinix-metal"),
-                MERGE.to_owned(),
-                expected
-            )],
+            [(format!("PATCH {SERVICE}?&fieldManager=cloud-provider-equinix-metal"), MERGE.to_owned(), expected)],
             "{name}"
         );
         assert_eq!(cluster.own_writes.take(&patch.service), [patch], "{name}");
@@ -124,13 +110,7 @@ async fn a_service_that_is_not_there_is_none_and_an_error_is_an_error() {
 
 #[tokio::test]
 async fn a_node_is_patched_in_the_named_fields_only() {
-    let server = answering(&[(
-        "PATCH",
-        "/api/v1/nodes/n1",
-        200,
-        json!({ "metadata": { "name": "n1" } }),
-    )])
-    .await;
+    let server = answering(&[("PATCH", "/api/v1/nodes/n1", 200, json!({ "metadata": { "name": "n1" } }))]).await;
     let patch = NodePatch {
         provider_id: Some("equinixmetal://d1".into()),
         labels: changes(&[("a", Some("1")), ("b", None)]),
@@ -159,11 +139,7 @@ fn stored_node() -> Value {
 }
 
 fn taint(key: &str, effect: TaintEffect) -> Taint {
-    Taint {
-        key: key.into(),
-        value: String::new(),
-        effect,
-    }
+    Taint { key: key.into(), value: String::new(), effect }
 }
 
 #[tokio::test]
@@ -172,10 +148,7 @@ async fn taints_are_written_whole_with_the_version_and_none_is_lost() {
     let server = answering(&[("GET", node, 200, stored_node()), ("PATCH", node, 200, stored_node())]).await;
     let patch = NodePatch {
         resource_version: Some("7".into()),
-        taints: Some(vec![
-            taint("a", TaintEffect::NoExecute),
-            taint("c", TaintEffect::NoSchedule),
-        ]),
+        taints: Some(vec![taint("a", TaintEffect::NoExecute), taint("c", TaintEffect::NoSchedule)]),
         ..NodePatch::new("n1")
     };
     cluster(&server).patch_node(&patch).await.expect("patched");
@@ -193,31 +166,21 @@ async fn taints_are_written_whole_with_the_version_and_none_is_lost() {
 async fn taints_decided_on_another_version_are_a_conflict_and_without_one_refused() {
     for (version, conflict) in [(Some("6"), true), (None, false)] {
         let server = answering(&[("GET", "/api/v1/nodes/n1", 200, stored_node())]).await;
-        let patch = NodePatch {
-            resource_version: version.map(Into::into),
-            taints: Some(vec![]),
-            ..NodePatch::new("n1")
-        };
+        let patch =
+            NodePatch { resource_version: version.map(Into::into), taints: Some(vec![]), ..NodePatch::new("n1") };
         let error = cluster(&server).patch_node(&patch).await.expect_err("refused");
         assert_eq!(matches!(error, ClusterError::Conflict { .. }), conflict, "{error}");
     }
 }
 
 fn secret_key() -> PasswordSource {
-    PasswordSource::SecretKey {
-        namespace: "kube-system".into(),
-        name: "bgp".into(),
-        key: "pass".into(),
-    }
+    PasswordSource::SecretKey { namespace: "kube-system".into(), name: "bgp".into(), key: "pass".into() }
 }
 
 async fn password_from(data: Value) -> Result<Secret, String> {
     let at = "/api/v1/namespaces/kube-system/secrets/bgp";
     let server = answering(&[("GET", at, 200, json!({ "metadata": { "name": "bgp" }, "data": data }))]).await;
-    cluster(&server)
-        .password(&secret_key())
-        .await
-        .map_err(|error| error.to_string())
+    cluster(&server).password(&secret_key()).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]
@@ -225,22 +188,10 @@ async fn a_password_is_read_from_a_secret_without_its_last_newline() {
     let where_ = "key pass of Secret kube-system/bgp";
     let cases = [
         ("as it is", json!({ "pass": "czNjcmV0" }), Ok(Secret::new("s3cret"))),
-        (
-            "with a newline",
-            json!({ "pass": "czNjcmV0Cg==" }),
-            Ok(Secret::new("s3cret")),
-        ),
+        ("with a newline", json!({ "pass": "czNjcmV0Cg==" }), Ok(Secret::new("s3cret"))),
         ("empty", json!({ "pass": "Cg==" }), Err(format!("{where_}: is empty"))),
-        (
-            "not text",
-            json!({ "pass": "/w==" }),
-            Err(format!("{where_}: is not UTF-8")),
-        ),
-        (
-            "no such key",
-            json!({ "other": "eA==" }),
-            Err(format!("{where_} not found")),
-        ),
+        ("not text", json!({ "pass": "/w==" }), Err(format!("{where_}: is not UTF-8"))),
+        ("no such key", json!({ "other": "eA==" }), Err(format!("{where_} not found"))),
     ];
     for (name, data, expected) in cases {
         assert_eq!(password_from(data).await, expected, "{name}");
@@ -260,13 +211,7 @@ async fn a_password_is_read_from_a_file_or_the_environment() {
     let missing = PasswordSource::File(folder.path().join("absent"));
     let error = cluster.password(&missing).await.expect_err("absent");
     assert!(matches!(error, ClusterError::NotFound { .. }), "{error}");
-    let error = cluster
-        .password(&PasswordSource::Env("NO_SUCH_VARIABLE".into()))
-        .await
-        .expect_err("unset");
+    let error = cluster.password(&PasswordSource::Env("NO_SUCH_VARIABLE".into())).await.expect_err("unset");
     assert_eq!(error.to_string(), "environment variable NO_SUCH_VARIABLE not found");
-    cluster
-        .password(&PasswordSource::Env("PATH".into()))
-        .await
-        .expect("set everywhere");
+    cluster.password(&PasswordSource::Env("PATH".into())).await.expect("set everywhere");
 }

@@ -105,34 +105,20 @@ impl Correlator {
     /// What to write of an event that a component records now.
     pub(super) fn correlate(&mut self, component: &'static str, event: NewEvent, now: &Time, at: Instant) -> Emission {
         let about = About::of(component, &event.about);
-        let similar = Similar {
-            about: about.clone(),
-            severity: event.severity,
-            reason: event.reason,
-        };
+        let similar = Similar { about: about.clone(), severity: event.severity, reason: event.reason };
         let folded = self.fold(&similar, &event.message, at);
-        let same = Same {
-            similar,
-            message: (!folded).then(|| event.message.clone()),
-        };
+        let same = Same { similar, message: (!folded).then(|| event.message.clone()) };
         let written = self.count(same, &event.about, now);
         if !self.allows(about, at) {
             return Emission::Nothing;
         }
         let count = written.count;
         let event = build(component, event, folded, written, now);
-        if count > 1 {
-            Emission::Repeat(Box::new(Repeat { event }))
-        } else {
-            Emission::Create(Box::new(event))
-        }
+        if count > 1 { Emission::Repeat(Box::new(Repeat { event })) } else { Emission::Create(Box::new(event)) }
     }
 
     fn fold(&mut self, similar: &Similar, message: &str, at: Instant) -> bool {
-        let fold = self.folds.entry(similar.clone(), || Fold {
-            messages: HashSet::new(),
-            last: at,
-        });
+        let fold = self.folds.entry(similar.clone(), || Fold { messages: HashSet::new(), last: at });
         if at.duration_since(fold.last) > AGGREGATE_WINDOW {
             fold.messages.clear();
         }
@@ -146,11 +132,7 @@ impl Correlator {
 
     fn count(&mut self, same: Same, about: &ObjectReference, now: &Time) -> Written {
         let written = self.written.entry(same, || Written {
-            name: format!(
-                "{}.{:x}",
-                about.name.as_deref().unwrap_or_default(),
-                now.0.as_nanosecond()
-            ),
+            name: format!("{}.{:x}", about.name.as_deref().unwrap_or_default(), now.0.as_nanosecond()),
             count: 0,
             first: now.clone(),
         });
@@ -185,17 +167,9 @@ impl About {
 
 fn build(component: &'static str, event: NewEvent, folded: bool, written: Written, now: &Time) -> Event {
     let namespace = event.about.namespace.clone().unwrap_or_else(|| "default".into());
-    let message = if folded {
-        format!("{AGGREGATE_PREFIX}{}", event.message)
-    } else {
-        event.message
-    };
+    let message = if folded { format!("{AGGREGATE_PREFIX}{}", event.message) } else { event.message };
     Event {
-        metadata: ObjectMeta {
-            name: Some(written.name),
-            namespace: Some(namespace),
-            ..ObjectMeta::default()
-        },
+        metadata: ObjectMeta { name: Some(written.name), namespace: Some(namespace), ..ObjectMeta::default() },
         involved_object: event.about,
         type_: Some(event.severity.as_str().into()),
         reason: Some(event.reason.into()),
@@ -203,10 +177,7 @@ fn build(component: &'static str, event: NewEvent, folded: bool, written: Writte
         count: Some(written.count),
         first_timestamp: Some(written.first),
         last_timestamp: Some(now.clone()),
-        source: Some(EventSource {
-            component: Some(component.into()),
-            host: None,
-        }),
+        source: Some(EventSource { component: Some(component.into()), host: None }),
         reporting_component: Some(component.into()),
         reporting_instance: Some(String::new()),
         ..Event::default()
@@ -223,11 +194,7 @@ struct Recent<K, V> {
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self {
-            entries: HashMap::new(),
-            by_use: BTreeMap::new(),
-            uses: 0,
-        }
+        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
     }
 }
 
@@ -272,19 +239,11 @@ mod tests {
 
     impl Scene {
         fn new() -> Self {
-            Self {
-                correlator: Correlator::default(),
-                start: Instant::now(),
-            }
+            Self { correlator: Correlator::default(), start: Instant::now() }
         }
 
         fn record(&mut self, seconds: u64, name: &str, reason: &'static str, message: &str) -> Emission {
-            let event = NewEvent {
-                about: about(name),
-                severity: Severity::Normal,
-                reason,
-                message: message.into(),
-            };
+            let event = NewEvent { about: about(name), severity: Severity::Normal, reason, message: message.into() };
             let second = i64::try_from(seconds).expect("a small number");
             let now = Time(jiff::Timestamp::from_second(second).expect("in range"));
             let at = self.start + Duration::from_secs(seconds);
@@ -296,12 +255,7 @@ mod tests {
     fn shown(emission: &Emission) -> String {
         let show = |event: &Event| {
             let text = |field: &Option<String>| field.clone().unwrap_or_default();
-            format!(
-                "{} x{} {}",
-                text(&event.metadata.name),
-                event.count.unwrap_or_default(),
-                text(&event.message)
-            )
+            format!("{} x{} {}", text(&event.metadata.name), event.count.unwrap_or_default(), text(&event.message))
         };
         match emission {
             Emission::Create(event) => format!("create {}", show(event)),
@@ -315,31 +269,19 @@ mod tests {
         let mut scene = Scene::new();
         assert_eq!(shown(&scene.record(1, "web", "A", "m")), "create web.3b9aca00 x1 m");
         assert_eq!(shown(&scene.record(2, "web", "A", "m")), "repeat web.3b9aca00 x2 m");
-        assert_eq!(
-            shown(&scene.record(3, "web", "A", "other")),
-            "create web.b2d05e00 x1 other"
-        );
+        assert_eq!(shown(&scene.record(3, "web", "A", "other")), "create web.b2d05e00 x1 other");
         assert_eq!(shown(&scene.record(4, "db", "A", "m")), "create db.ee6b2800 x1 m");
         let Emission::Repeat(repeat) = scene.record(5, "web", "A", "m") else {
             panic!("a repeat");
         };
-        assert_eq!(
-            repeat.patch(),
-            json!({ "count": 3, "message": "m", "lastTimestamp": "1970-01-01T00:00:05Z" })
-        );
+        assert_eq!(repeat.patch(), json!({ "count": 3, "message": "m", "lastTimestamp": "1970-01-01T00:00:05Z" }));
     }
 
     #[test]
     fn obs_13_many_similar_events_are_folded() {
         let mut scene = Scene::new();
-        let seen: Vec<String> = (1..=12)
-            .map(|n| shown(&scene.record(n, "web", "A", &format!("m{n}"))))
-            .collect();
-        assert!(
-            seen[..9]
-                .iter()
-                .all(|s| s.starts_with("create") && !s.contains("combined"))
-        );
+        let seen: Vec<String> = (1..=12).map(|n| shown(&scene.record(n, "web", "A", &format!("m{n}")))).collect();
+        assert!(seen[..9].iter().all(|s| s.starts_with("create") && !s.contains("combined")));
         assert_eq!(
             seen[9..],
             [
@@ -361,10 +303,7 @@ mod tests {
         let written = |emission: &Emission| *emission != Emission::Nothing;
         let passed = (0..100).filter(|_| written(&scene.record(1, "web", "A", "m"))).count();
         assert_eq!(passed, 25);
-        assert!(
-            written(&scene.record(1, "db", "A", "m")),
-            "other objects have their own allowance"
-        );
+        assert!(written(&scene.record(1, "db", "A", "m")), "other objects have their own allowance");
         assert!(!written(&scene.record(300, "web", "B", "x")));
         assert!(written(&scene.record(301, "web", "B", "x")));
         assert!(!written(&scene.record(302, "web", "B", "x")));

@@ -53,10 +53,7 @@ async fn server(post: u16, patch: u16) -> MockServer {
         } else {
             json!({ "kind": "Status", "status": "Failure", "message": "no", "reason": "No", "code": code })
         };
-        Mock::given(method(verb))
-            .respond_with(ResponseTemplate::new(code).set_body_json(body))
-            .mount(&server)
-            .await;
+        Mock::given(method(verb)).respond_with(ResponseTemplate::new(code).set_body_json(body)).mount(&server).await;
     }
     server
 }

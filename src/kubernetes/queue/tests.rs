@@ -7,19 +7,10 @@ use tokio::time::{Instant, advance};
 
 use super::*;
 
-const SERVICE_BACKOFF: Backoff = Backoff {
-    base: Duration::from_secs(5),
-    max: Duration::from_secs(300),
-};
+const SERVICE_BACKOFF: Backoff = Backoff { base: Duration::from_secs(5), max: Duration::from_secs(300) };
 
 fn queue() -> WorkQueue<&'static str> {
-    WorkQueue::new(
-        QueueConfig {
-            backoff: SERVICE_BACKOFF,
-            retry_limit: None,
-        },
-        Arc::new(NoQueueMetrics),
-    )
+    WorkQueue::new(QueueConfig { backoff: SERVICE_BACKOFF, retry_limit: None }, Arc::new(NoQueueMetrics))
 }
 
 /// The key that can be had now, if any.
@@ -67,11 +58,7 @@ async fn svc_20_an_event_is_handled_at_once_and_leaves_the_count_of_failures() {
     let (delay, pass) = wait_for(&queue).await;
     assert_eq!((delay, queue.failures(&"web")), (Duration::ZERO, 2));
     pass.end(Outcome::Failed);
-    assert_eq!(
-        wait_for(&queue).await.0.as_secs(),
-        20,
-        "third failure, and the second's retry is gone"
-    );
+    assert_eq!(wait_for(&queue).await.0.as_secs(), 20, "third failure, and the second's retry is gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,10 +66,7 @@ async fn svc_21_a_delay_asked_for_leaves_the_count_of_failures() {
     let queue = queue();
     queue.add("web");
     wait_for(&queue).await.1.end(Outcome::Failed);
-    wait_for(&queue)
-        .await
-        .1
-        .end(Outcome::RetryAfter(Duration::from_secs(61)));
+    wait_for(&queue).await.1.end(Outcome::RetryAfter(Duration::from_secs(61)));
     let (delay, pass) = wait_for(&queue).await;
     assert_eq!((delay.as_secs(), queue.failures(&"web")), (61, 1));
     pass.end(Outcome::Failed);
@@ -101,14 +85,8 @@ async fn what_only_somebody_can_mend_is_tried_at_the_longest_delay() {
 async fn node_34_the_delay_doubles_from_5_ms_to_1000_s_with_a_bucket_shared_by_all_keys() {
     let queue = WorkQueue::new(
         QueueConfig {
-            backoff: Backoff {
-                base: Duration::from_millis(5),
-                max: Duration::from_secs(1000),
-            },
-            retry_limit: Some(RateLimit {
-                per_second: 10.0,
-                burst: 100,
-            }),
+            backoff: Backoff { base: Duration::from_millis(5), max: Duration::from_secs(1000) },
+            retry_limit: Some(RateLimit { per_second: 10.0, burst: 100 }),
         },
         Arc::new(NoQueueMetrics),
     );
@@ -123,11 +101,7 @@ async fn node_34_the_delay_doubles_from_5_ms_to_1000_s_with_a_bucket_shared_by_a
         at.push(start.elapsed().as_millis());
         pass.end(Outcome::Done);
     }
-    assert_eq!(
-        at[..100].to_vec(),
-        vec![5; 100],
-        "the burst waits for its own delay only"
-    );
+    assert_eq!(at[..100].to_vec(), vec![5; 100], "the burst waits for its own delay only");
     assert_eq!(at[100..103].to_vec(), [100, 200, 300], "then ten a second");
     assert_eq!(at[119], 2000);
 
@@ -238,10 +212,7 @@ impl QueueMetrics for Figures {
 async fn obs_03_the_queue_tells_its_figures() {
     let figures = Arc::new(Figures::default());
     let queue = WorkQueue::new(
-        QueueConfig {
-            backoff: SERVICE_BACKOFF,
-            retry_limit: None,
-        },
+        QueueConfig { backoff: SERVICE_BACKOFF, retry_limit: None },
         Arc::clone(&figures) as Arc<dyn QueueMetrics>,
     );
     let probe = figures.probe.lock().expect("free").clone().expect("attached");
@@ -265,16 +236,7 @@ async fn obs_03_the_queue_tells_its_figures() {
     db.end(Outcome::Failed);
     assert_eq!(
         *figures.seen.lock().expect("free"),
-        [
-            "added",
-            "added",
-            "waited 1s",
-            "waited 3s",
-            "added",
-            "worked 3s",
-            "worked 1s",
-            "retried"
-        ]
+        ["added", "added", "waited 1s", "waited 3s", "added", "worked 3s", "worked 1s", "retried"]
     );
 }
 
@@ -332,14 +294,8 @@ impl Seen {
 async fn play(steps: Vec<Step>, script: Vec<(u8, u8)>, workers: usize) -> Arc<Seen> {
     let queue = WorkQueue::new(
         QueueConfig {
-            backoff: Backoff {
-                base: Duration::from_millis(5),
-                max: Duration::from_millis(80),
-            },
-            retry_limit: Some(RateLimit {
-                per_second: 100.0,
-                burst: 3,
-            }),
+            backoff: Backoff { base: Duration::from_millis(5), max: Duration::from_millis(80) },
+            retry_limit: Some(RateLimit { per_second: 100.0, burst: 3 }),
         },
         Arc::new(NoQueueMetrics),
     );

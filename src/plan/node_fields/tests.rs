@@ -8,10 +8,7 @@ use crate::domain::ManagedFields;
 use crate::domain::testing::node;
 
 fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
-    entries
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect()
+    entries.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
 
 fn taint(text: &str) -> Taint {
@@ -22,11 +19,7 @@ fn taint(text: &str) -> Taint {
         "PreferNoSchedule" => TaintEffect::PreferNoSchedule,
         _ => TaintEffect::NoExecute,
     };
-    Taint {
-        key: key.to_owned(),
-        value: value.to_owned(),
-        effect,
-    }
+    Taint { key: key.to_owned(), value: value.to_owned(), effect }
 }
 
 fn taints(listed: &[&str]) -> Vec<Taint> {
@@ -46,18 +39,11 @@ fn metadata(managed: ManagedFields) -> InstanceMetadata {
 }
 
 fn labels(entries: &[(&str, &str)]) -> InstanceMetadata {
-    metadata(ManagedFields {
-        labels: map(entries),
-        ..ManagedFields::default()
-    })
+    metadata(ManagedFields { labels: map(entries), ..ManagedFields::default() })
 }
 
 fn topology(zone: TopologyLabel, region: TopologyLabel) -> InstanceMetadata {
-    InstanceMetadata {
-        zone,
-        region,
-        ..metadata(ManagedFields::default())
-    }
+    InstanceMetadata { zone, region, ..metadata(ManagedFields::default()) }
 }
 
 fn is(value: &str) -> TopologyLabel {
@@ -75,10 +61,7 @@ fn after(node: &Node, plan: &FieldPlan) -> Node {
     let mut node = node.clone();
     let Some(patch) = &plan.patch else { return node };
     assert_eq!(patch.resource_version.as_ref(), Some(&node.resource_version));
-    for (fields, changes) in [
-        (&mut node.labels, &patch.labels),
-        (&mut node.annotations, &patch.annotations),
-    ] {
+    for (fields, changes) in [(&mut node.labels, &patch.labels), (&mut node.annotations, &patch.annotations)] {
         for (key, value) in changes {
             match value {
                 Some(value) => fields.insert(key.clone(), value.clone()),
@@ -147,21 +130,13 @@ fn node_05_11_12_13_15_16_one_write_initialises_a_node() {
                     ("topology.kubernetes.io/zone", "da11"),
                 ]),
                 annotations: set(&[("example.org/rack", "r7"), ("metal.equinix.com/managed-fields", memory)]),
-                taints: Some(taints(&[
-                    "dedicated=db:NoExecute",
-                    "b:NoSchedule",
-                    "gpu=yes:NoSchedule"
-                ])),
+                taints: Some(taints(&["dedicated=db:NoExecute", "b:NoSchedule", "gpu=yes:NoSchedule"])),
             }),
             foreign: vec![],
         }
     );
     let initialised = after(&fresh(), &plan);
-    assert_eq!(
-        reconcile(&initialised, &metadata),
-        FieldPlan::default(),
-        "nothing is left"
-    );
+    assert_eq!(reconcile(&initialised, &metadata), FieldPlan::default(), "nothing is left");
 }
 
 #[test]
@@ -172,11 +147,7 @@ fn node_09_a_provider_id_is_written_only_where_there_is_none() {
     assert_eq!(patch.provider_id, None);
     let mut node = after(&fresh(), &initialise(&fresh(), &labels(&[])));
     node.provider_id.clear();
-    assert_eq!(
-        reconcile(&node, &labels(&[])),
-        FieldPlan::default(),
-        "nor after initialisation"
-    );
+    assert_eq!(reconcile(&node, &labels(&[])), FieldPlan::default(), "nor after initialisation");
 }
 
 #[test]
@@ -191,11 +162,7 @@ fn node_11_12_13_old_values_are_overwritten_and_what_is_unknown_is_left() {
     ];
     let mut node = fresh();
     node.labels = map(&before);
-    let known = InstanceMetadata {
-        zone: is("da11"),
-        region: is("da"),
-        ..labels(&[])
-    };
+    let known = InstanceMetadata { zone: is("da11"), region: is("da"), ..labels(&[]) };
     assert_eq!(
         after(&node, &initialise(&node, &known)).labels,
         map(&[
@@ -227,16 +194,9 @@ fn node_14_a_key_that_is_there_keeps_its_value_and_the_others_are_added() {
     assert_eq!(node.labels["new"], "n");
     assert_eq!(
         plan.foreign,
-        vec![ForeignField {
-            field: "label tier".into(),
-            wanted: "gold".into(),
-            found: "bronze".into(),
-        }]
+        vec![ForeignField { field: "label tier".into(), wanted: "gold".into(), found: "bronze".into() }]
     );
-    assert_eq!(
-        plan.foreign[0].to_string(),
-        r#"label tier is "bronze" by somebody else's hand, a rule wants "gold""#
-    );
+    assert_eq!(plan.foreign[0].to_string(), r#"label tier is "bronze" by somebody else's hand, a rule wants "gold""#);
     assert_eq!(node.annotations[MANAGED_FIELDS_ANNOTATION], r#"{"labels":{"new":"n"}}"#);
 }
 
@@ -249,11 +209,7 @@ fn node_35_36_37_stable_labels_follow_the_beta_ones() {
             &[(BETA_ZONE, "z"), (BETA_REGION, "r"), (BETA_INSTANCE_TYPE, "t")],
             &[(ZONE, Some("z")), (REGION, Some("r")), (INSTANCE_TYPE, Some("t"))],
         ),
-        (
-            "stable edited by hand",
-            &[(BETA_ZONE, "z"), (ZONE, "x")],
-            &[(ZONE, Some("z"))],
-        ),
+        ("stable edited by hand", &[(BETA_ZONE, "z"), (ZONE, "x")], &[(ZONE, Some("z"))]),
         ("equal", &[(BETA_REGION, "r"), (REGION, "r")], &[]),
         ("beta missing", &[(REGION, "x"), (ZONE, "y"), (INSTANCE_TYPE, "t")], &[]),
         ("neither", &[], &[]),
@@ -261,19 +217,12 @@ fn node_35_36_37_stable_labels_follow_the_beta_ones() {
     for (name, before, changes) in cases {
         let expected = (!changes.is_empty()).then(|| NodePatch {
             resource_version: Some("7".into()),
-            labels: changes
-                .iter()
-                .map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned)))
-                .collect(),
+            labels: changes.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect(),
             ..NodePatch::new("n1")
         });
         let node = labelled(before);
         assert_eq!(repair(&node), expected, "{name}: of a machine nothing is known of");
-        assert_eq!(
-            reconcile(&node, &labels(&[])).patch,
-            expected,
-            "{name}: beside the rules"
-        );
+        assert_eq!(reconcile(&node, &labels(&[])).patch, expected, "{name}: beside the rules");
     }
 }
 
@@ -285,54 +234,30 @@ fn node_39_labels_are_kept_in_step_after_initialisation() {
     node.labels.insert("rack".into(), "by-hand".into());
     assert_eq!(reconciled(&node, &first).labels["rack"], "r1", "an edit snaps back");
     node.labels.remove("rack");
-    assert_eq!(
-        reconciled(&node, &first).labels["rack"],
-        "r1",
-        "a removed label comes back"
-    );
+    assert_eq!(reconciled(&node, &first).labels["rack"], "r1", "a removed label comes back");
     node = reconciled(&node, &labels(&[("rack", "r2"), ("tier", "gold")]));
     assert_eq!(node.labels, map(&[("rack", "r2"), ("tier", "gold")]), "a rule changes");
     node = reconciled(&node, &labels(&[("tier", "gold")]));
     assert_eq!(node.labels, map(&[("tier", "gold")]), "a rule goes");
     node = reconciled(&node, &labels(&[]));
-    assert_eq!(
-        (node.labels, node.annotations),
-        (map(&[]), map(&[])),
-        "nothing is left of the last"
-    );
+    assert_eq!((node.labels, node.annotations), (map(&[]), map(&[])), "nothing is left of the last");
 }
 
 #[test]
 fn node_39_topology_is_the_policys_and_goes_with_it() {
     let edited = labelled(&[(ZONE, "mine"), (BETA_ZONE, "mine")]);
     let set = reconciled(&edited, &topology(is("da11"), TopologyLabel::Unwanted));
-    assert_eq!(
-        set.labels,
-        map(&[(ZONE, "da11"), (BETA_ZONE, "da11")]),
-        "whatever stands there"
-    );
+    assert_eq!(set.labels, map(&[(ZONE, "da11"), (BETA_ZONE, "da11")]), "whatever stands there");
     let unknown = topology(TopologyLabel::Unknown, TopologyLabel::Unknown);
-    assert_eq!(
-        reconcile(&set, &unknown),
-        FieldPlan::default(),
-        "a gap in the cloud's answer removes nothing"
-    );
+    assert_eq!(reconcile(&set, &unknown), FieldPlan::default(), "a gap in the cloud's answer removes nothing");
     let unwanted = topology(TopologyLabel::Unwanted, TopologyLabel::Unwanted);
     let bare = reconciled(&set, &unwanted);
-    assert_eq!(
-        (bare.labels, bare.annotations),
-        (map(&[]), map(&[])),
-        "an earlier policy's goes"
-    );
+    assert_eq!((bare.labels, bare.annotations), (map(&[]), map(&[])), "an earlier policy's goes");
     assert_eq!(reconcile(&edited, &unwanted), FieldPlan::default(), "and nobody else's");
     let mut taken = set;
     taken.labels.insert(ZONE.into(), "theirs".into());
     taken.labels.remove(BETA_ZONE);
-    assert_eq!(
-        reconciled(&taken, &unwanted).labels,
-        map(&[(ZONE, "theirs")]),
-        "nor what somebody took over"
-    );
+    assert_eq!(reconciled(&taken, &unwanted).labels, map(&[(ZONE, "theirs")]), "nor what somebody took over");
 }
 
 #[test]
@@ -352,20 +277,12 @@ fn a_field_that_was_there_first_stays_when_its_rule_goes() {
 
 #[test]
 fn taints_are_kept_in_step_and_those_of_others_keep_their_place() {
-    let with = |listed: &[&str]| {
-        metadata(ManagedFields {
-            taints: taints(listed),
-            ..ManagedFields::default()
-        })
-    };
+    let with = |listed: &[&str]| metadata(ManagedFields { taints: taints(listed), ..ManagedFields::default() });
     let mut node = node("n1");
     node.taints = taints(&["z:NoExecute", "gpu=theirs:NoExecute", "a:NoSchedule"]);
     node = reconciled(&node, &with(&["gpu=1:NoSchedule", "b:NoSchedule"]));
     let others = ["z:NoExecute", "gpu=theirs:NoExecute", "a:NoSchedule"];
-    assert_eq!(
-        node.taints,
-        taints(&[&others[..], &["b:NoSchedule", "gpu=1:NoSchedule"]].concat())
-    );
+    assert_eq!(node.taints, taints(&[&others[..], &["b:NoSchedule", "gpu=1:NoSchedule"]].concat()));
     node.taints.push(taint("late:NoExecute"));
     node = reconciled(&node, &with(&["gpu=2:NoSchedule", "z=x:NoExecute"]));
     assert_eq!(
@@ -413,11 +330,7 @@ fn taint_list() -> impl Strategy<Value = Vec<Taint>> {
 }
 
 fn topology_label() -> impl Strategy<Value = TopologyLabel> {
-    prop_oneof![
-        "[xy]".prop_map(TopologyLabel::Is),
-        Just(TopologyLabel::Unknown),
-        Just(TopologyLabel::Unwanted)
-    ]
+    prop_oneof!["[xy]".prop_map(TopologyLabel::Is), Just(TopologyLabel::Unknown), Just(TopologyLabel::Unwanted)]
 }
 
 fn any_metadata() -> impl Strategy<Value = InstanceMetadata> {
@@ -425,11 +338,7 @@ fn any_metadata() -> impl Strategy<Value = InstanceMetadata> {
         |(labels, annotations, taints, zone, region)| InstanceMetadata {
             zone,
             region,
-            ..metadata(ManagedFields {
-                labels,
-                annotations,
-                taints,
-            })
+            ..metadata(ManagedFields { labels, annotations, taints })
         },
     )
 }

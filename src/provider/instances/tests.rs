@@ -81,9 +81,7 @@ impl Clock for Project {
 }
 
 fn not_asked<T>() -> Result<T, MetalError> {
-    Err(MetalError::NotFound {
-        request: "nothing but devices is here".into(),
-    })
+    Err(MetalError::NotFound { request: "nothing but devices is here".into() })
 }
 
 #[async_trait]
@@ -141,12 +139,7 @@ impl Metal for Project {
 }
 
 fn policy(nodes: NodeStrategy) -> Policy {
-    Policy {
-        name: "test".into(),
-        hash: PolicyHash::new("0123456789abcdef"),
-        bgp: BgpStrategy::default(),
-        nodes,
-    }
+    Policy { name: "test".into(), hash: PolicyHash::new("0123456789abcdef"), bgp: BgpStrategy::default(), nodes }
 }
 
 fn strategy() -> NodeStrategy {
@@ -167,28 +160,19 @@ fn instances(project: &Arc<Project>) -> Instances {
 }
 
 fn with_id(provider_id: &str) -> Node {
-    Node {
-        provider_id: provider_id.into(),
-        ..node("n1")
-    }
+    Node { provider_id: provider_id.into(), ..node("n1") }
 }
 
 fn uninitialized(created_at: i64) -> Node {
     Node {
         created_at,
-        taints: vec![Taint {
-            key: UNINITIALIZED_TAINT.into(),
-            value: "true".into(),
-            effect: TaintEffect::NoSchedule,
-        }],
+        taints: vec![Taint { key: UNINITIALIZED_TAINT.into(), value: "true".into(), effect: TaintEffect::NoSchedule }],
         ..node("n1")
     }
 }
 
 fn forbidden() -> MetalError {
-    MetalError::Unauthorized {
-        request: "GET /projects/p/devices".into(),
-    }
+    MetalError::Unauthorized { request: "GET /projects/p/devices".into() }
 }
 
 #[tokio::test]
@@ -213,10 +197,7 @@ async fn inst_01_02_04_a_provider_id_that_names_no_device_of_ours_is_an_error() 
     let instances = instances(&project);
     let cases = [
         ("", "providerID cannot be empty"),
-        (
-            "aws://id-n1",
-            "provider name from providerID should be equinixmetal: aws://id-n1",
-        ),
+        ("aws://id-n1", "provider name from providerID should be equinixmetal: aws://id-n1"),
         (
             "equinixmetal://",
             "unexpected providerID format: equinixmetal://, format should be: 'device-id' or 'equinixmetal://device-id'",
@@ -235,38 +216,20 @@ async fn inst_01_02_04_a_provider_id_that_names_no_device_of_ours_is_an_error() 
 #[tokio::test]
 async fn inst_03_any_state_exists_and_only_a_definite_answer_says_gone() {
     let project = Project::at(2_000);
-    let states = [
-        "queued",
-        "deprovisioning",
-        "failed",
-        "inactive",
-        "deleted",
-        "hibernating",
-    ];
+    let states = ["queued", "deprovisioning", "failed", "inactive", "deleted", "hibernating"];
     for state in states {
-        project.add(Device {
-            state: DeviceState::parse(state),
-            ..device(state)
-        });
+        project.add(Device { state: DeviceState::parse(state), ..device(state) });
     }
     let instances = instances(&project);
     for state in states {
         let node = with_id(&format!("equinixmetal://id-{state}"));
         assert!(instances.instance_exists(&node).await.unwrap(), "{state}");
     }
-    assert!(
-        !instances
-            .instance_exists(&with_id("equinixmetal://none"))
-            .await
-            .unwrap()
-    );
+    assert!(!instances.instance_exists(&with_id("equinixmetal://none")).await.unwrap());
 
     project.set_time(3_000);
     project.fail(Some(forbidden()));
-    let error = instances
-        .instance_exists(&with_id("equinixmetal://none"))
-        .await
-        .unwrap_err();
+    let error = instances.instance_exists(&with_id("equinixmetal://none")).await.unwrap_err();
     assert!(
         matches!(error, ProviderError::Metal(MetalError::Unauthorized { .. })),
         "a token without rights says nothing about the device: {error}"
@@ -276,29 +239,15 @@ async fn inst_03_any_state_exists_and_only_a_definite_answer_says_gone() {
 #[tokio::test]
 async fn inst_05_only_an_inactive_device_is_shut_down() {
     let project = Project::at(2_000);
-    for (state, shut_down) in [
-        ("inactive", true),
-        ("active", false),
-        ("powering_off", false),
-        ("failed", false),
-        ("hibernating", false),
-    ] {
+    for (state, shut_down) in
+        [("inactive", true), ("active", false), ("powering_off", false), ("failed", false), ("hibernating", false)]
+    {
         project.set_time(project.now() + 100);
-        project.add(Device {
-            state: DeviceState::parse(state),
-            ..device(state)
-        });
+        project.add(Device { state: DeviceState::parse(state), ..device(state) });
         let node = with_id(&format!("equinixmetal://id-{state}"));
-        assert_eq!(
-            instances(&project).instance_shutdown(&node).await.unwrap(),
-            shut_down,
-            "{state}"
-        );
+        assert_eq!(instances(&project).instance_shutdown(&node).await.unwrap(), shut_down, "{state}");
     }
-    let unknown = instances(&project)
-        .instance_shutdown(&with_id("equinixmetal://none"))
-        .await
-        .unwrap_err();
+    let unknown = instances(&project).instance_shutdown(&with_id("equinixmetal://none")).await.unwrap_err();
     assert_eq!(unknown.to_string(), "instance not found");
 }
 
@@ -323,10 +272,7 @@ async fn inst_06_07_without_a_provider_id_the_hostname_finds_the_device_among_al
 #[tokio::test]
 async fn inst_21_of_two_devices_with_a_hostname_the_first_listed_counts() {
     let project = Project::at(2_000);
-    let named = |id: &str| Device {
-        id: DeviceId::new(id),
-        ..device("n1")
-    };
+    let named = |id: &str| Device { id: DeviceId::new(id), ..device("n1") };
     project.add(named("first"));
     project.add(named("second"));
     let found = instances(&project).instance_metadata(&node("n1")).await.unwrap();
@@ -369,10 +315,7 @@ async fn existence_is_asked_of_a_listing_younger_than_the_illness() {
     let project = Project::at(1_000);
     project.add(device("n1"));
     let instances = instances(&project);
-    let ill_since = |since| Node {
-        readiness_since: since,
-        ..with_id("equinixmetal://id-n1")
-    };
+    let ill_since = |since| Node { readiness_since: since, ..with_id("equinixmetal://id-n1") };
     instances.instance_metadata(&node("n1")).await.unwrap();
     project.set_time(1_020);
     instances.instance_exists(&ill_since(1_005)).await.unwrap();
@@ -409,10 +352,7 @@ async fn a_round_is_decided_by_the_policy_in_force() {
         rules: vec![NodeRule {
             name: "all".into(),
             matches: Default::default(),
-            labels: BTreeMap::from([
-                ("tier".into(), template("gold")),
-                ("bad".into(), template("no label value")),
-            ]),
+            labels: BTreeMap::from([("tier".into(), template("gold")), ("bad".into(), template("no label value"))]),
             annotations: BTreeMap::new(),
             taints: vec![],
         }],

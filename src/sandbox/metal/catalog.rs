@@ -51,54 +51,14 @@ const METROS: [(&str, &str, &str, &str); 26] = [
 
 /// Every instance type on sale.
 pub(crate) const INSTANCE_TYPES: [InstanceType; 8] = [
-    InstanceType {
-        slug: "a3.large.x86",
-        cores: 64,
-        memory_gb: 1024,
-        hourly: 6.0,
-    },
-    InstanceType {
-        slug: "c3.large.arm64",
-        cores: 80,
-        memory_gb: 256,
-        hourly: 2.5,
-    },
-    InstanceType {
-        slug: "c3.medium.x86",
-        cores: 24,
-        memory_gb: 64,
-        hourly: 1.5,
-    },
-    InstanceType {
-        slug: "c3.small.x86",
-        cores: 8,
-        memory_gb: 32,
-        hourly: 0.75,
-    },
-    InstanceType {
-        slug: "m3.large.x86",
-        cores: 32,
-        memory_gb: 256,
-        hourly: 3.1,
-    },
-    InstanceType {
-        slug: "m3.small.x86",
-        cores: 8,
-        memory_gb: 64,
-        hourly: 1.05,
-    },
-    InstanceType {
-        slug: "n3.xlarge.x86",
-        cores: 32,
-        memory_gb: 512,
-        hourly: 4.5,
-    },
-    InstanceType {
-        slug: "s3.xlarge.x86",
-        cores: 24,
-        memory_gb: 192,
-        hourly: 2.95,
-    },
+    InstanceType { slug: "a3.large.x86", cores: 64, memory_gb: 1024, hourly: 6.0 },
+    InstanceType { slug: "c3.large.arm64", cores: 80, memory_gb: 256, hourly: 2.5 },
+    InstanceType { slug: "c3.medium.x86", cores: 24, memory_gb: 64, hourly: 1.5 },
+    InstanceType { slug: "c3.small.x86", cores: 8, memory_gb: 32, hourly: 0.75 },
+    InstanceType { slug: "m3.large.x86", cores: 32, memory_gb: 256, hourly: 3.1 },
+    InstanceType { slug: "m3.small.x86", cores: 8, memory_gb: 64, hourly: 1.05 },
+    InstanceType { slug: "n3.xlarge.x86", cores: 32, memory_gb: 512, hourly: 4.5 },
+    InstanceType { slug: "s3.xlarge.x86", cores: 24, memory_gb: 192, hourly: 2.95 },
 ];
 
 /// The metro with this code, whatever its case.
@@ -112,11 +72,5 @@ pub(crate) fn metro_of_facility(code: &str) -> Option<Metro> {
 }
 
 pub(crate) fn all_metros() -> impl Iterator<Item = Metro> {
-    (0..).zip(METROS).map(|(index, (code, name, country, facility))| Metro {
-        code,
-        name,
-        country,
-        facility,
-        index,
-    })
+    (0..).zip(METROS).map(|(index, (code, name, country, facility))| Metro { code, name, country, facility, index })
 }

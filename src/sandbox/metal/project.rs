@@ -98,9 +98,7 @@ impl Project {
     /// The metro is not on offer, or has no address left.
     pub fn seed_device(&self, seed: DeviceSeed) -> Result<String, ProjectError> {
         let mut world = self.0.world();
-        let not_offered = || ProjectError::NotOffered {
-            code: seed.metro.clone(),
-        };
+        let not_offered = || ProjectError::NotOffered { code: seed.metro.clone() };
         let metro = offered_metro(&world.config.metros, Some(&seed.metro), None).ok_or_else(not_offered)?;
         let order = DeviceOrder {
             hostname: seed.hostname,
@@ -144,10 +142,7 @@ impl Project {
     /// # Errors
     /// There is none with this id.
     pub fn set_device_state(&self, id: &str, state: DeviceState) -> Result<(), ProjectError> {
-        self.0
-            .world()
-            .set_device_state(id, state)
-            .map_err(|refusal| refused(refusal, id))
+        self.0.world().set_device_state(id, state).map_err(|refusal| refused(refusal, id))
     }
 
     /// Runs an action on a device, as the API does.
@@ -155,10 +150,7 @@ impl Project {
     /// # Errors
     /// There is none with this id, or its state does not allow the action.
     pub fn run_action(&self, id: &str, action: DeviceAction) -> Result<(), ProjectError> {
-        self.0
-            .world()
-            .run_action(id, action)
-            .map_err(|refusal| refused(refusal, id))
+        self.0.world().run_action(id, action).map_err(|refusal| refused(refusal, id))
     }
 
     /// Renames and retags a device.
@@ -177,11 +169,7 @@ impl Project {
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceSnapshot> {
         let world = self.0.world();
-        world
-            .devices
-            .live()
-            .map(|device| DeviceSnapshot::of(device, &world))
-            .collect()
+        world.devices.live().map(|device| DeviceSnapshot::of(device, &world)).collect()
     }
 
     /// Puts a reservation into the project, whatever the quota, and returns its id.
@@ -210,9 +198,7 @@ impl Project {
             vrf,
             ..ReservationOrder::of(seed.kind, metro)
         };
-        world
-            .seed_reservation(order)
-            .map_err(|refusal| refused(refusal, "reservation"))
+        world.seed_reservation(order).map_err(|refusal| refused(refusal, "reservation"))
     }
 
     /// Makes a VRF in a metro, or finds the one there is, and returns its id.
@@ -231,10 +217,7 @@ impl Project {
     /// # Errors
     /// There is none with this id, or it is a management block.
     pub fn release(&self, reservation: &str) -> Result<(), ProjectError> {
-        self.0
-            .world()
-            .release(reservation)
-            .map_err(|refusal| refused(refusal, reservation))
+        self.0.world().release(reservation).map_err(|refusal| refused(refusal, reservation))
     }
 
     /// Points an address at a device, as the API does, and returns the assignment's id.
@@ -242,10 +225,7 @@ impl Project {
     /// # Errors
     /// The device or the address is unknown, taken, draining or elsewhere.
     pub fn assign(&self, device: &str, address: IpNet) -> Result<String, ProjectError> {
-        self.0
-            .world()
-            .assign(device, address, None)
-            .map_err(|refusal| refused(refusal, device))
+        self.0.world().assign(device, address, None).map_err(|refusal| refused(refusal, device))
     }
 
     /// The reservations that were asked for or seeded, in order of creation; the blocks that came with devices are
@@ -253,23 +233,15 @@ impl Project {
     #[must_use]
     pub fn reservations(&self) -> Vec<ReservationSnapshot> {
         let world = self.0.world();
-        let requested = world
-            .reservations
-            .live()
-            .filter(|reservation| reservation.origin == Origin::Requested);
-        requested
-            .map(|reservation| ReservationSnapshot::of(reservation, &world))
-            .collect()
+        let requested = world.reservations.live().filter(|reservation| reservation.origin == Origin::Requested);
+        requested.map(|reservation| ReservationSnapshot::of(reservation, &world)).collect()
     }
 
     /// The addresses of the project that truly point at devices, in order of assignment.
     #[must_use]
     pub fn assignments(&self) -> Vec<AssignmentSnapshot> {
         let world = self.0.world();
-        let elastic = world
-            .assignments
-            .live()
-            .filter(|assignment| assignment.role == Role::Elastic);
+        let elastic = world.assignments.live().filter(|assignment| assignment.role == Role::Elastic);
         elastic.map(AssignmentSnapshot::of).collect()
     }
 
@@ -295,10 +267,7 @@ impl Project {
     /// # Errors
     /// The device is unknown or has one, or BGP is not enabled.
     pub fn open_session(&self, device: &str, family: AddressFamily) -> Result<String, ProjectError> {
-        self.0
-            .world()
-            .open_session(device, family, None)
-            .map_err(|refusal| refused(refusal, device))
+        self.0.world().open_session(device, family, None).map_err(|refusal| refused(refusal, device))
     }
 
     /// The sessions there truly are, in order of creation.
@@ -313,10 +282,7 @@ impl Project {
     /// There is none with this id.
     pub fn set_session_status(&self, id: &str, status: &str) -> Result<(), ProjectError> {
         let mut world = self.0.world();
-        let session = world
-            .sessions
-            .get_mut(id)
-            .ok_or_else(|| refused(Refusal::NotFound, id))?;
+        let session = world.sessions.get_mut(id).ok_or_else(|| refused(Refusal::NotFound, id))?;
         session.status = status.to_owned();
         Ok(())
     }
@@ -328,10 +294,7 @@ impl Project {
     /// There is none with this id.
     pub fn announce(&self, session: &str, routes: &[IpNet]) -> Result<(), ProjectError> {
         let mut world = self.0.world();
-        let session = world
-            .sessions
-            .get_mut(session)
-            .ok_or_else(|| refused(Refusal::NotFound, session))?;
+        let session = world.sessions.get_mut(session).ok_or_else(|| refused(Refusal::NotFound, session))?;
         session.announced = routes.iter().map(ToString::to_string).collect();
         Ok(())
     }
@@ -351,8 +314,8 @@ impl Project {
 fn refused(refusal: Refusal, id: &str) -> ProjectError {
     match refusal {
         Refusal::NotFound => ProjectError::NoSuchObject { id: id.to_owned() },
-        Refusal::Unauthorized | Refusal::Forbidden(_) | Refusal::Unprocessable(_) => ProjectError::Refused {
-            reason: refusal.texts().join(", "),
-        },
+        Refusal::Unauthorized | Refusal::Forbidden(_) | Refusal::Unprocessable(_) => {
+            ProjectError::Refused { reason: refusal.texts().join(", ") }
+        }
     }
 }

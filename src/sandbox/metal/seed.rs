@@ -87,20 +87,12 @@ impl ReservationSeed {
     /// One global IPv4 address.
     #[must_use]
     pub fn global(tags: &[&str]) -> Self {
-        Self {
-            kind: ReservationKind::GlobalIpv4,
-            metro: None,
-            ..Self::public("", tags)
-        }
+        Self { kind: ReservationKind::GlobalIpv4, metro: None, ..Self::public("", tags) }
     }
 
     /// A range of a VRF in a metro.
     #[must_use]
     pub fn vrf(metro: &str, block: IpNet) -> Self {
-        Self {
-            kind: ReservationKind::Vrf,
-            block: Some(block),
-            ..Self::public(metro, &[])
-        }
+        Self { kind: ReservationKind::Vrf, block: Some(block), ..Self::public(metro, &[]) }
     }
 }

@@ -78,10 +78,7 @@ impl DeviceSnapshot {
     pub(crate) fn of(device: &Device, world: &World) -> Self {
         let held = |role: Role| {
             let assignments = device.assignments.iter().filter_map(|id| world.assignments.get(id));
-            assignments
-                .filter(|assignment| assignment.role == role)
-                .map(|assignment| assignment.address)
-                .collect()
+            assignments.filter(|assignment| assignment.role == role).map(|assignment| assignment.address).collect()
         };
         Self {
             id: device.id.clone(),
@@ -96,10 +93,7 @@ impl DeviceSnapshot {
 
 impl ReservationSnapshot {
     pub(crate) fn of(reservation: &Reservation, world: &World) -> Self {
-        let assignments = reservation
-            .assignments
-            .iter()
-            .filter_map(|id| world.assignments.get(id));
+        let assignments = reservation.assignments.iter().filter_map(|id| world.assignments.get(id));
         Self {
             id: reservation.id.clone(),
             kind: reservation.kind.clone(),

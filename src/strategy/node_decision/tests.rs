@@ -12,10 +12,7 @@ fn globs(patterns: &[&str]) -> Option<Vec<globset::GlobMatcher>> {
 }
 
 fn pattern(text: &str) -> DeviceMatch {
-    DeviceMatch {
-        tag_pattern: Some(whole_tag_pattern(text).expect("a pattern")),
-        ..DeviceMatch::default()
-    }
+    DeviceMatch { tag_pattern: Some(whole_tag_pattern(text).expect("a pattern")), ..DeviceMatch::default() }
 }
 
 fn literal(text: &str) -> Template {
@@ -41,18 +38,11 @@ fn rule(name: &str, matches: DeviceMatch, labels: &[(&str, Template)]) -> NodeRu
 }
 
 fn strategy(rules: Vec<NodeRule>) -> NodeStrategy {
-    NodeStrategy {
-        rules,
-        ..NodeStrategy::default()
-    }
+    NodeStrategy { rules, ..NodeStrategy::default() }
 }
 
 fn taint(key: &str, value: &str) -> Taint {
-    Taint {
-        key: key.into(),
-        value: value.into(),
-        effect: TaintEffect::NoSchedule,
-    }
+    Taint { key: key.into(), value: value.into(), effect: TaintEffect::NoSchedule }
 }
 
 fn gpu() -> Device {
@@ -67,86 +57,16 @@ fn every_given_condition_must_match_and_one_value_of_a_list_is_enough() {
     let any = DeviceMatch::default;
     let cases = [
         ("no condition", any(), None),
-        (
-            "plan",
-            DeviceMatch {
-                plans: globs(&["c3.*", "g2.*"]),
-                ..any()
-            },
-            None,
-        ),
-        (
-            "another plan",
-            DeviceMatch {
-                plans: globs(&["c3.*"]),
-                ..any()
-            },
-            Some(("plans", "g2.large.x86")),
-        ),
-        (
-            "a tag",
-            DeviceMatch {
-                tags: globs(&["team=*"]),
-                ..any()
-            },
-            None,
-        ),
-        (
-            "no such tag",
-            DeviceMatch {
-                tags: globs(&["gp"]),
-                ..any()
-            },
-            Some(("tags", "gpu, rack=r7, team=ml")),
-        ),
-        (
-            "metro",
-            DeviceMatch {
-                metros: globs(&["sv", "da"]),
-                ..any()
-            },
-            None,
-        ),
-        (
-            "another metro",
-            DeviceMatch {
-                metros: globs(&["sv"]),
-                ..any()
-            },
-            Some(("metros", "da")),
-        ),
-        (
-            "facility",
-            DeviceMatch {
-                facilities: globs(&["da??"]),
-                ..any()
-            },
-            None,
-        ),
-        (
-            "another facility",
-            DeviceMatch {
-                facilities: globs(&["sv15"]),
-                ..any()
-            },
-            Some(("facilities", "da11")),
-        ),
-        (
-            "hostname",
-            DeviceMatch {
-                hostnames: globs(&["gpu-*"]),
-                ..any()
-            },
-            None,
-        ),
-        (
-            "another hostname",
-            DeviceMatch {
-                hostnames: globs(&["db-*"]),
-                ..any()
-            },
-            Some(("hostnames", "gpu-1")),
-        ),
+        ("plan", DeviceMatch { plans: globs(&["c3.*", "g2.*"]), ..any() }, None),
+        ("another plan", DeviceMatch { plans: globs(&["c3.*"]), ..any() }, Some(("plans", "g2.large.x86"))),
+        ("a tag", DeviceMatch { tags: globs(&["team=*"]), ..any() }, None),
+        ("no such tag", DeviceMatch { tags: globs(&["gp"]), ..any() }, Some(("tags", "gpu, rack=r7, team=ml"))),
+        ("metro", DeviceMatch { metros: globs(&["sv", "da"]), ..any() }, None),
+        ("another metro", DeviceMatch { metros: globs(&["sv"]), ..any() }, Some(("metros", "da"))),
+        ("facility", DeviceMatch { facilities: globs(&["da??"]), ..any() }, None),
+        ("another facility", DeviceMatch { facilities: globs(&["sv15"]), ..any() }, Some(("facilities", "da11"))),
+        ("hostname", DeviceMatch { hostnames: globs(&["gpu-*"]), ..any() }, None),
+        ("another hostname", DeviceMatch { hostnames: globs(&["db-*"]), ..any() }, Some(("hostnames", "gpu-1"))),
         ("pattern", pattern("rack=(?<rack>[a-z0-9-]+)"), None),
         (
             "a pattern is for a whole tag: no more before",
@@ -161,52 +81,31 @@ fn every_given_condition_must_match_and_one_value_of_a_list_is_enough() {
         ("the longer alternative counts", pattern("rack|rack=r7"), None),
         (
             "two conditions, the second fails",
-            DeviceMatch {
-                plans: globs(&["g2.*"]),
-                metros: globs(&["sv"]),
-                ..any()
-            },
+            DeviceMatch { plans: globs(&["g2.*"]), metros: globs(&["sv"]), ..any() },
             Some(("metros", "da")),
         ),
     ];
     for (name, matches, miss) in cases {
         let found = matches.captures(&gpu()).err();
-        let expected = miss.map(|(condition, found)| Miss {
-            condition,
-            found: found.to_owned(),
-        });
+        let expected = miss.map(|(condition, found)| Miss { condition, found: found.to_owned() });
         assert_eq!(found, expected, "{name}");
     }
     let mut unknown = gpu();
     unknown.facility = None;
-    let miss = DeviceMatch {
-        facilities: globs(&["*"]),
-        ..any()
-    }
-    .captures(&unknown);
-    assert_eq!(
-        miss.expect_err("nothing to match").to_string(),
-        "facilities does not match: the device has none"
-    );
+    let miss = DeviceMatch { facilities: globs(&["*"]), ..any() }.captures(&unknown);
+    assert_eq!(miss.expect_err("nothing to match").to_string(), "facilities does not match: the device has none");
 }
 
 #[test]
 fn a_stray_parenthesis_does_not_escape_the_whole_tag() {
     assert!(whole_tag_pattern("a)|(b").is_err());
     let either = whole_tag_pattern("a|b").expect("a pattern");
-    assert_eq!(
-        (either.is_match("ax"), either.is_match("xb"), either.is_match("b")),
-        (false, false, true)
-    );
+    assert_eq!((either.is_match("ax"), either.is_match("xb"), either.is_match("b")), (false, false, true));
 }
 
 #[test]
 fn every_rule_that_matches_applies_and_a_later_one_wins() {
-    let mut first = rule(
-        "first",
-        DeviceMatch::default(),
-        &[("tier", literal("bronze")), ("rack", literal("none"))],
-    );
+    let mut first = rule("first", DeviceMatch::default(), &[("tier", literal("bronze")), ("rack", literal("none"))]);
     first.taints = vec![taint("gpu", "old"), taint("spot", "")];
     first.annotations = [("example.org/plan".to_owned(), property(DeviceProperty::Plan))].into();
     let missed = rule("missed", pattern("rack=x"), &[("tier", literal("lead"))]);
@@ -227,21 +126,12 @@ fn every_rule_that_matches_applies_and_a_later_one_wins() {
                 taints: vec![taint("gpu", "new"), taint("spot", "")],
             },
             rules: vec![
-                RuleVerdict {
-                    rule: "first".into(),
-                    miss: None
-                },
+                RuleVerdict { rule: "first".into(), miss: None },
                 RuleVerdict {
                     rule: "missed".into(),
-                    miss: Some(Miss {
-                        condition: "tagPattern",
-                        found: "gpu, rack=r7, team=ml".into()
-                    }),
+                    miss: Some(Miss { condition: "tagPattern", found: "gpu, rack=r7, team=ml".into() }),
                 },
-                RuleVerdict {
-                    rule: "last".into(),
-                    miss: None
-                },
+                RuleVerdict { rule: "last".into(), miss: None },
             ],
             origins: [
                 (label("rack"), "last".to_owned()),
@@ -265,10 +155,7 @@ fn a_value_that_cannot_be_set_is_skipped_and_reported() {
         ("long", literal(&long)),
         (
             "characters",
-            Template(vec![
-                TemplatePart::Literal("rack ".into()),
-                TemplatePart::Device(DeviceProperty::Metro),
-            ]),
+            Template(vec![TemplatePart::Literal("rack ".into()), TemplatePart::Device(DeviceProperty::Metro)]),
         ),
         ("edge", literal("-x")),
         ("facility", property(DeviceProperty::Facility)),
@@ -283,10 +170,7 @@ fn a_value_that_cannot_be_set_is_skipped_and_reported() {
         ["empty", "fits", "long"],
         "the rest of the rule applies"
     );
-    assert_eq!(
-        decision.managed.labels["long"], "short",
-        "what an earlier rule set stays"
-    );
+    assert_eq!(decision.managed.labels["long"], "short", "what an earlier rule set stays");
     assert_eq!(
         decision.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
@@ -314,17 +198,10 @@ fn node_14_keys_of_kubernetes_are_dropped() {
     ];
     let labels: Vec<_> = keys.iter().map(|(key, _)| (*key, literal("v"))).collect();
     let mut rule = rule("r", DeviceMatch::default(), &labels);
-    rule.taints = vec![
-        taint("node.cloudprovider.kubernetes.io/uninitialized", ""),
-        taint("ours", ""),
-    ];
-    rule.annotations = [
-        MANAGED_FIELDS_ANNOTATION,
-        "alpha.kubernetes.io/provided-node-ip",
-        "ours",
-    ]
-    .map(|key| (key.to_owned(), literal("v")))
-    .into();
+    rule.taints = vec![taint("node.cloudprovider.kubernetes.io/uninitialized", ""), taint("ours", "")];
+    rule.annotations = [MANAGED_FIELDS_ANNOTATION, "alpha.kubernetes.io/provided-node-ip", "ours"]
+        .map(|key| (key.to_owned(), literal("v")))
+        .into();
     let decision = strategy(vec![rule]).decide(&gpu());
     for (key, dropped) in keys {
         assert_eq!(!decision.managed.labels.contains_key(key), dropped, "{key}");
@@ -337,10 +214,7 @@ fn node_14_keys_of_kubernetes_are_dropped() {
 
 #[test]
 fn nodes_of_other_clouds_are_not_managed() {
-    let strategy = NodeStrategy {
-        provider_names: vec!["equinixmetal".into()],
-        ..NodeStrategy::default()
-    };
+    let strategy = NodeStrategy { provider_names: vec!["equinixmetal".into()], ..NodeStrategy::default() };
     let cases = [
         ("none yet", "", true),
         ("ours", "equinixmetal://d1", true),

@@ -33,9 +33,7 @@ pub(crate) async fn request(State(api): State<Api>, Path(project): Path<String>,
         "local" => BgpDeployment::Local,
         "global" => BgpDeployment::Global,
         other => {
-            return Err(Refusal::unprocessable(&format!(
-                "{other} is not a valid deployment type"
-            )));
+            return Err(Refusal::unprocessable(&format!("{other} is not a valid deployment type")));
         }
     };
     world.request_bgp(deployment, wanted.asn, wanted.md5)?;
@@ -53,7 +51,5 @@ pub(crate) async fn discover(State(api): State<Api>, Path(project): Path<String>
 pub(crate) async fn neighbors(State(api): State<Api>, Path(device): Path<String>) -> Answer {
     let world = api.world();
     let device = world.device(&device)?;
-    Ok(Reply::Ok(
-        json!({ "bgp_neighbors": world.wire(View::List).neighbors(device) }),
-    ))
+    Ok(Reply::Ok(json!({ "bgp_neighbors": world.wire(View::List).neighbors(device) })))
 }

@@ -26,42 +26,25 @@ impl FromRequest<Api> for Call {
     async fn from_request(request: Request, api: &Api) -> Result<Self, Self::Rejection> {
         let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).map(|Query(pairs)| pairs);
         let shift = request.extensions().get::<ListShift>().copied().unwrap_or_default().0;
-        let bytes = Bytes::from_request(request, api)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let bytes = Bytes::from_request(request, api).await.map_err(IntoResponse::into_response)?;
         let unreadable = || Refusal::unprocessable("The request could not be parsed").into_response();
-        let body = if bytes.is_empty() {
-            json!({})
-        } else {
-            serde_json::from_slice(&bytes).map_err(|_| unreadable())?
-        };
-        Ok(Self {
-            query: query.map_err(|_| unreadable())?,
-            body,
-            shift,
-        })
+        let body =
+            if bytes.is_empty() { json!({}) } else { serde_json::from_slice(&bytes).map_err(|_| unreadable())? };
+        Ok(Self { query: query.map_err(|_| unreadable())?, body, shift })
     }
 }
 
 impl Call {
     /// The last value given for a parameter.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .rev()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter, whether it was repeated, comma-joined, or written with brackets.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let bracketed = format!("{name}[]");
         let matching = self.query.iter().filter(|(key, _)| key == name || *key == bracketed);
-        matching
-            .flat_map(|(_, value)| value.split(','))
-            .map(str::trim)
-            .filter(|value| !value.is_empty())
-            .collect()
+        matching.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|value| !value.is_empty()).collect()
     }
 
     pub(crate) fn expansion(&self) -> Expansion {
@@ -97,10 +80,7 @@ impl Call {
     }
 
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.query
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 

@@ -12,10 +12,8 @@ use crate::sandbox::metal::world::{Refusal, World};
 
 pub(crate) async fn metros(State(api): State<Api>) -> Answer {
     let world = api.world();
-    let metros: Vec<Value> = offered(&world)
-        .into_iter()
-        .map(|metro| world.wire(View::List).metro(Some(metro)))
-        .collect();
+    let metros: Vec<Value> =
+        offered(&world).into_iter().map(|metro| world.wire(View::List).metro(Some(metro))).collect();
     Ok(Reply::Ok(json!({ "metros": metros })))
 }
 
@@ -55,13 +53,7 @@ fn facility_list(world: &World, call: &Call) -> Value {
     let expansion = call.expansion();
     let facilities: Vec<Value> = offered(world)
         .into_iter()
-        .map(|metro| {
-            wire.facility_object(
-                metro.facility,
-                &world.identities.of("facility", metro.facility),
-                &expansion,
-            )
-        })
+        .map(|metro| wire.facility_object(metro.facility, &world.identities.of("facility", metro.facility), &expansion))
         .collect();
     json!({ "facilities": facilities })
 }

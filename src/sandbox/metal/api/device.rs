@@ -54,20 +54,10 @@ pub(crate) async fn list(State(api): State<Api>, Path(project): Path<String>, ca
     let world = api.world();
     world.check_project(&project)?;
     let (wire, expansion, filter) = (world.wire(View::List), call.expansion(), DeviceFilter::of(&call));
-    let devices: Vec<&Device> = world
-        .devices
-        .listed(world.now)
-        .filter(|device| filter.accepts(device, wire))
-        .collect();
+    let devices: Vec<&Device> = world.devices.listed(world.now).filter(|device| filter.accepts(device, wire)).collect();
     let path = format!("projects/{project}/devices");
-    let list = List {
-        name: "devices",
-        path: &path,
-        default_size: 10,
-    };
-    Ok(Reply::Ok(call.paged(&world, list, devices, |device| {
-        wire.device(device, &expansion)
-    })))
+    let list = List { name: "devices", path: &path, default_size: 10 };
+    Ok(Reply::Ok(call.paged(&world, list, devices, |device| wire.device(device, &expansion))))
 }
 
 pub(crate) async fn create(State(api): State<Api>, Path(project): Path<String>, call: Call) -> Answer {
@@ -76,9 +66,7 @@ pub(crate) async fn create(State(api): State<Api>, Path(project): Path<String>, 
     let order = order(&world, call.body()?)?;
     let id = world.create_device(order)?;
     let device = world.device(&id)?;
-    Ok(Reply::Created(
-        world.wire(View::Object).device(device, &call.expansion()),
-    ))
+    Ok(Reply::Created(world.wire(View::Object).device(device, &call.expansion())))
 }
 
 pub(crate) async fn show(State(api): State<Api>, Path(id): Path<String>, call: Call) -> Answer {
@@ -111,10 +99,7 @@ pub(crate) async fn delete(State(api): State<Api>, Path(id): Path<String>) -> An
 pub(crate) async fn act(State(api): State<Api>, Path(id): Path<String>, call: Call) -> Answer {
     let mut world = api.world();
     world.device(&id)?;
-    let WantedAction {
-        r#type,
-        operating_system,
-    } = call.body()?;
+    let WantedAction { r#type, operating_system } = call.body()?;
     let unknown = || Refusal::unprocessable(&format!("{} is not a valid action", r#type));
     let action = DeviceAction::parse(&r#type).ok_or_else(unknown)?;
     world.run_action(&id, action)?;
@@ -128,18 +113,15 @@ fn order(world: &World, wanted: NewDevice) -> Result<DeviceOrder, Refusal> {
     if !INSTANCE_TYPES.iter().any(|known| known.slug == wanted.plan) {
         return Err(Refusal::unprocessable(&format!("{} is not a valid plan", wanted.plan)));
     }
-    let facility = wanted.facility.as_ref().and_then(|one_or_many| {
-        one_or_many
-            .as_str()
-            .or_else(|| one_or_many.as_array()?.first()?.as_str())
-    });
+    let facility = wanted
+        .facility
+        .as_ref()
+        .and_then(|one_or_many| one_or_many.as_str().or_else(|| one_or_many.as_array()?.first()?.as_str()));
     let place = wanted.metro.as_deref().or(facility).unwrap_or_default();
     let metro = offered_metro(&world.config.metros, wanted.metro.as_deref(), facility)
         .ok_or_else(|| Refusal::unprocessable(&format!("{place} is not a valid facility")))?;
     Ok(DeviceOrder {
-        hostname: wanted
-            .hostname
-            .unwrap_or_else(|| format!("{}-{}", metro.code, wanted.plan)),
+        hostname: wanted.hostname.unwrap_or_else(|| format!("{}-{}", metro.code, wanted.plan)),
         description: wanted.description,
         state: DeviceState::Queued,
         tags: wanted.tags,

@@ -46,21 +46,13 @@ impl<'a> DeviceFilter<'a> {
         let reserved = device.purchase == Purchase::Reserved;
         let metro_id = || wire.world.identities.of("metro", device.metro.code);
         self.hostname.is_none_or(|part| device.hostname.contains(part))
-            && self
-                .facility
-                .is_none_or(|code| device.facility.eq_ignore_ascii_case(code))
-            && self
-                .metro
-                .is_none_or(|metro| device.metro.code.eq_ignore_ascii_case(metro) || metro_id() == metro)
+            && self.facility.is_none_or(|code| device.facility.eq_ignore_ascii_case(code))
+            && self.metro.is_none_or(|metro| device.metro.code.eq_ignore_ascii_case(metro) || metro_id() == metro)
             && self.tag.is_none_or(|tag| device.tags.iter().any(|own| own == tag))
             && self.kind.is_none_or(|wanted| wanted == kind)
             && self.reserved.is_none_or(|wanted| wanted == reserved)
-            && self
-                .has_termination_time
-                .is_none_or(|wanted| wanted == device.termination_time.is_some())
-            && self
-                .mac_address
-                .is_none_or(|mac| (0..3).any(|port| Wire::mac_address(device, port) == mac))
+            && self.has_termination_time.is_none_or(|wanted| wanted == device.termination_time.is_some())
+            && self.mac_address.is_none_or(|mac| (0..3).any(|port| Wire::mac_address(device, port) == mac))
             && (self.categories.is_empty() || self.categories.contains(&"compute"))
             && self.search.as_ref().is_none_or(|text| found_in(text, device, wire))
     }
@@ -75,12 +67,7 @@ fn found_in(text: &str, device: &Device, wire: Wire<'_>) -> bool {
         Some(device.facility.as_str()),
         Some(device.operating_system.as_str()),
     ];
-    let mut words = fields
-        .into_iter()
-        .flatten()
-        .chain(device.tags.iter().map(String::as_str));
+    let mut words = fields.into_iter().flatten().chain(device.tags.iter().map(String::as_str));
     words.any(|word| word.to_lowercase().contains(text))
-        || wire
-            .assignments_of(device)
-            .any(|assignment| assignment.address.to_string().contains(text))
+        || wire.assignments_of(device).any(|assignment| assignment.address.to_string().contains(text))
 }

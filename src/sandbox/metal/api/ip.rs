@@ -59,14 +59,8 @@ pub(crate) async fn list(State(api): State<Api>, Path(project): Path<String>, ca
         .filter(|reservation| types.is_empty() || types.contains(&reservation.kind.to_string().as_str()))
         .collect();
     let path = format!("projects/{project}/ips");
-    let list = List {
-        name: "ip_addresses",
-        path: &path,
-        default_size: 250,
-    };
-    Ok(Reply::Ok(call.paged(&world, list, reservations, |reservation| {
-        wire.reservation(reservation, &expansion)
-    })))
+    let list = List { name: "ip_addresses", path: &path, default_size: 250 };
+    Ok(Reply::Ok(call.paged(&world, list, reservations, |reservation| wire.reservation(reservation, &expansion))))
 }
 
 pub(crate) async fn reserve(State(api): State<Api>, Path(project): Path<String>, call: Call) -> Answer {
@@ -86,18 +80,10 @@ pub(crate) async fn update(State(api): State<Api>, Path(id): Path<String>, call:
     let change: IpChange = call.body()?;
     let world = &mut *world;
     let (tags, details, customdata) = if let Some(reservation) = world.reservations.get_mut(&id) {
-        (
-            &mut reservation.tags,
-            &mut reservation.details,
-            &mut reservation.customdata,
-        )
+        (&mut reservation.tags, &mut reservation.details, &mut reservation.customdata)
     } else {
         let assignment = world.assignments.get_mut(&id).ok_or(Refusal::NotFound)?;
-        (
-            &mut assignment.tags,
-            &mut assignment.details,
-            &mut assignment.customdata,
-        )
+        (&mut assignment.tags, &mut assignment.details, &mut assignment.customdata)
     };
     if let Some(changed) = change.tags {
         *tags = changed;
@@ -126,19 +112,15 @@ pub(crate) async fn available(State(api): State<Api>, Path(id): Path<String>, ca
     let reservation = world.reservations.get(&id).ok_or(Refusal::NotFound)?;
     let prefix = call.parameter("cidr").and_then(|cidr| cidr.parse::<u8>().ok());
     let prefix = prefix.ok_or_else(|| Refusal::unprocessable("Cidr can't be blank"))?;
-    Ok(Reply::Ok(
-        json!({ "available": reservation.available(prefix, AVAILABLE_LIMIT) }),
-    ))
+    Ok(Reply::Ok(json!({ "available": reservation.available(prefix, AVAILABLE_LIMIT) })))
 }
 
 pub(crate) async fn of_device(State(api): State<Api>, Path(device): Path<String>, call: Call) -> Answer {
     let world = api.world();
     let device = world.device(&device)?;
     let (wire, expansion) = (world.wire(View::List), call.expansion());
-    let addresses: Vec<Value> = wire
-        .assignments_of(device)
-        .map(|assignment| wire.assignment(assignment, &expansion))
-        .collect();
+    let addresses: Vec<Value> =
+        wire.assignments_of(device).map(|assignment| wire.assignment(assignment, &expansion)).collect();
     Ok(Reply::Ok(json!({ "ip_addresses": addresses })))
 }
 
@@ -167,22 +149,14 @@ fn order(world: &World, wanted: NewReservation) -> Result<ReservationOrder, Refu
         "global_ipv4" => ReservationKind::GlobalIpv4,
         "vrf" => return vrf_order(world, wanted),
         other => {
-            return Err(Refusal::unprocessable(&format!(
-                "{other} is not a valid type to request"
-            )));
+            return Err(Refusal::unprocessable(&format!("{other} is not a valid type to request")));
         }
     };
     let longest = if kind == ReservationKind::GlobalIpv4 { 4 } else { 256 };
-    let quantity = wanted
-        .quantity
-        .filter(|quantity| quantity.is_power_of_two() && *quantity <= longest);
+    let quantity = wanted.quantity.filter(|quantity| quantity.is_power_of_two() && *quantity <= longest);
     let quantity =
         quantity.ok_or_else(|| Refusal::unprocessable("Quantity must be a power of two within the size limits"))?;
-    let metro = offered_metro(
-        &world.config.metros,
-        wanted.metro.as_deref(),
-        wanted.facility.as_deref(),
-    );
+    let metro = offered_metro(&world.config.metros, wanted.metro.as_deref(), wanted.facility.as_deref());
     if kind == ReservationKind::PublicIpv4 && metro.is_none() {
         let text = match wanted.metro.as_deref().or(wanted.facility.as_deref()) {
             Some(code) => format!("{code} is not a valid facility"),
@@ -196,31 +170,21 @@ fn order(world: &World, wanted: NewReservation) -> Result<ReservationOrder, Refu
         tags: wanted.tags,
         details: wanted.details,
         customdata: wanted.customdata,
-        on_approval: if wanted.fail_on_approval_required {
-            OnApproval::Fail
-        } else {
-            OnApproval::Wait
-        },
+        on_approval: if wanted.fail_on_approval_required { OnApproval::Fail } else { OnApproval::Wait },
         ..ReservationOrder::of(kind.clone(), metro.filter(|_| kind == ReservationKind::PublicIpv4))
     })
 }
 
 fn vrf_order(world: &World, wanted: NewReservation) -> Result<ReservationOrder, Refusal> {
-    let vrf = wanted
-        .vrf_id
-        .ok_or_else(|| Refusal::unprocessable("Vrf can't be blank"))?;
+    let vrf = wanted.vrf_id.ok_or_else(|| Refusal::unprocessable("Vrf can't be blank"))?;
     let metro = world.vrfs.get(&vrf).ok_or(Refusal::NotFound)?;
-    let block = wanted
-        .network
-        .zip(wanted.cidr)
-        .and_then(|(network, cidr)| IpNet::new(network, cidr).ok());
+    let block = wanted.network.zip(wanted.cidr).and_then(|(network, cidr)| IpNet::new(network, cidr).ok());
     let sized = |block: &IpNet| match block {
         IpNet::V4(block) => (22..=29).contains(&block.prefix_len()),
         IpNet::V6(block) => block.prefix_len() == 64,
     };
-    let block = block
-        .filter(sized)
-        .ok_or_else(|| Refusal::unprocessable("Network and cidr are not valid for a VRF"))?;
+    let block =
+        block.filter(sized).ok_or_else(|| Refusal::unprocessable("Network and cidr are not valid for a VRF"))?;
     Ok(ReservationOrder {
         block: Some(block.trunc()),
         tags: wanted.tags,

@@ -102,10 +102,6 @@ impl World {
     /// # Errors
     /// There is only one project; any other is not found.
     pub(crate) fn check_project(&self, id: &str) -> Result<(), Refusal> {
-        if id == self.config.project_id {
-            Ok(())
-        } else {
-            Err(Refusal::NotFound)
-        }
+        if id == self.config.project_id { Ok(()) } else { Err(Refusal::NotFound) }
     }
 }

@@ -33,10 +33,8 @@ impl IntoResponse for Reply {
             Self::Ok(value) => json_response(StatusCode::OK, &value),
             Self::Created(value) => {
                 let mut response = json_response(StatusCode::CREATED, &value);
-                let tag: String = identity::digest(&value.to_string())[..16]
-                    .iter()
-                    .map(|b| format!("{b:02x}"))
-                    .collect();
+                let tag: String =
+                    identity::digest(&value.to_string())[..16].iter().map(|b| format!("{b:02x}")).collect();
                 let location = value["href"].as_str().unwrap_or_default();
                 for (name, text) in [(LOCATION, location.to_owned()), (ETAG, format!("W/\"{tag}\""))] {
                     if let Ok(text) = HeaderValue::from_str(&text) {
@@ -70,9 +68,6 @@ impl IntoResponse for Refusal {
 pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
 }

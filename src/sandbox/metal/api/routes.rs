@@ -47,20 +47,14 @@ pub(crate) fn router() -> Router<Api> {
         .route("/projects/{p}/bgp/sessions", get(session::of_project))
         .route("/projects/{p}/facilities", get(catalog::project_facilities))
         .route("/projects/{p}/plans", get(catalog::project_plans))
-        .route(
-            "/devices/{d}",
-            get(device::show).put(device::update).delete(device::delete),
-        )
+        .route("/devices/{d}", get(device::show).put(device::update).delete(device::delete))
         .route("/devices/{d}/actions", post(device::act))
         .route("/devices/{d}/ips", get(ip::of_device).post(ip::assign))
         .route("/devices/{d}/bgp/sessions", get(session::of_device).post(session::open))
         .route("/devices/{d}/bgp/neighbors", get(bgp::neighbors))
         .route("/ips/{id}", get(ip::show).patch(ip::update).delete(ip::delete))
         .route("/ips/{id}/available", get(ip::available))
-        .route(
-            "/bgp/sessions/{id}",
-            get(session::show).put(session::update).delete(session::close),
-        )
+        .route("/bgp/sessions/{id}", get(session::show).put(session::update).delete(session::close))
         .route("/bgp/discover/{p}", post(bgp::discover))
         .route("/locations/metros", get(catalog::metros))
         .route("/locations/metros/{id}", get(catalog::metro))

@@ -29,10 +29,7 @@ pub(crate) async fn of_project(State(api): State<Api>, Path(project): Path<Strin
     let world = api.world();
     world.check_project(&project)?;
     let (wire, expansion) = (world.wire(View::List), call.expansion());
-    let sessions: Vec<Value> = wire
-        .listed_sessions()
-        .map(|session| wire.session(session, &expansion))
-        .collect();
+    let sessions: Vec<Value> = wire.listed_sessions().map(|session| wire.session(session, &expansion)).collect();
     Ok(Reply::Ok(json!({ "bgp_sessions": sessions })))
 }
 
@@ -40,10 +37,7 @@ pub(crate) async fn of_device(State(api): State<Api>, Path(device): Path<String>
     let world = api.world();
     let device = world.device(&device)?;
     let (wire, expansion) = (world.wire(View::List), call.expansion());
-    let listed = device
-        .sessions
-        .iter()
-        .filter_map(|id| world.sessions.get_listed(id, world.now));
+    let listed = device.sessions.iter().filter_map(|id| world.sessions.get_listed(id, world.now));
     let sessions: Vec<Value> = listed.map(|session| wire.session(session, &expansion)).collect();
     Ok(Reply::Ok(json!({ "bgp_sessions": sessions })))
 }
@@ -56,9 +50,7 @@ pub(crate) async fn open(State(api): State<Api>, Path(device): Path<String>, cal
     let family = AddressFamily::parse(&wanted.address_family).ok_or_else(unknown)?;
     let id = world.open_session(&device, family, wanted.default_route)?;
     let session = world.sessions.get(&id).ok_or(Refusal::NotFound)?;
-    Ok(Reply::Created(
-        world.wire(View::Object).session(session, &call.expansion()),
-    ))
+    Ok(Reply::Created(world.wire(View::Object).session(session, &call.expansion())))
 }
 
 pub(crate) async fn show(State(api): State<Api>, Path(id): Path<String>, call: Call) -> Answer {

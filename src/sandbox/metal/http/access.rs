@@ -40,19 +40,13 @@ const DENIED: &str = "Access denied for the current authentication token";
 
 impl Keys {
     pub(crate) fn new(config: &SimulatorConfig) -> Self {
-        let read_only = config
-            .read_only_tokens
-            .iter()
-            .map(|key| (key.clone(), Access::ReadOnly));
+        let read_only = config.read_only_tokens.iter().map(|key| (key.clone(), Access::ReadOnly));
         let full = (config.auth_token.clone(), Access::Full);
         Self(Mutex::new(read_only.chain([full]).collect()))
     }
 
     pub(crate) fn set(&self, key: AuthToken, access: Access) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, access);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, access);
     }
 
     pub(crate) fn judge(&self, key: Option<&str>, method: &Method, route: &str) -> Verdict {
@@ -111,12 +105,7 @@ mod tests {
             (Access::Full, Verdict::Pass, Verdict::Pass, Verdict::Pass),
             (Access::ReadOnly, Verdict::Pass, denied(), Verdict::Pass),
             (Access::Forbidden, no_device(), no_device(), denied()),
-            (
-                Access::EmptyLists,
-                no_device(),
-                no_device(),
-                Verdict::Answer(json!({"bgp_sessions": []})),
-            ),
+            (Access::EmptyLists, no_device(), no_device(), Verdict::Answer(json!({"bgp_sessions": []}))),
             (Access::Unknown, no_key(), no_key(), no_key()),
         ] {
             keys.set(AuthToken::from("k"), access);

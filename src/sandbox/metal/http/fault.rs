@@ -87,10 +87,7 @@ impl Fault {
     /// Strikes only at this path below the base URL, such as `/devices/<id>`.
     #[must_use]
     pub fn at(self, path: &str) -> Self {
-        Self {
-            path: Some(path.to_owned()),
-            ..self
-        }
+        Self { path: Some(path.to_owned()), ..self }
     }
 
     /// Lets the first matching requests pass.
@@ -102,10 +99,7 @@ impl Fault {
     /// Strikes this often, then never again.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
-        Self {
-            times: Some(times),
-            ..self
-        }
+        Self { times: Some(times), ..self }
     }
 
     /// Strikes once.
@@ -123,10 +117,7 @@ impl Fault {
     /// Strikes after the request took effect.
     #[must_use]
     pub fn after_commit(self) -> Self {
-        Self {
-            moment: Moment::AfterCommit,
-            ..self
-        }
+        Self { moment: Moment::AfterCommit, ..self }
     }
 }
 
@@ -155,38 +146,20 @@ impl CannedReply {
     #[must_use]
     pub fn json(status: u16, body: String) -> Self {
         let content_type = Some("application/json; charset=utf-8");
-        Self {
-            status,
-            content_type,
-            body,
-            headers: Vec::new(),
-            sender: Sender::Api,
-        }
+        Self { status, content_type, body, headers: Vec::new(), sender: Sender::Api }
     }
 
     /// A page of a load balancer in front of the API.
     #[must_use]
     pub fn html(status: u16) -> Self {
         let body = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
-        Self {
-            status,
-            content_type: Some("text/html"),
-            body,
-            headers: Vec::new(),
-            sender: Sender::Intermediary,
-        }
+        Self { status, content_type: Some("text/html"), body, headers: Vec::new(), sender: Sender::Intermediary }
     }
 
     /// A status with no body, from something in front of the API.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            content_type: None,
-            body: String::new(),
-            headers: Vec::new(),
-            sender: Sender::Intermediary,
-        }
+        Self { status, content_type: None, body: String::new(), headers: Vec::new(), sender: Sender::Intermediary }
     }
 
     /// A 429, with or without the seconds after which to try again.

@@ -43,19 +43,13 @@ struct Armed {
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.rack().faults.values().map(|armed| &armed.fault))
-            .finish()
+        f.debug_list().entries(self.rack().faults.values().map(|armed| &armed.fault)).finish()
     }
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Rack {
-            faults: BTreeMap::new(),
-            next: 0,
-            chance: StdRng::seed_from_u64(seed),
-        })))
+        Self(Arc::new(Mutex::new(Rack { faults: BTreeMap::new(), next: 0, chance: StdRng::seed_from_u64(seed) })))
     }
 
     /// Puts a fault in force, behind those already there. Of several that match a request, all delays and the first
@@ -64,24 +58,13 @@ impl Faults {
     /// # Errors
     /// The fault names a route that is not served.
     pub fn push(&self, fault: Fault) -> Result<FaultId, UnknownRoute> {
-        if let Some(route) = fault
-            .route
-            .as_ref()
-            .filter(|route| !routes::ROUTES.contains(&route.as_str()))
-        {
+        if let Some(route) = fault.route.as_ref().filter(|route| !routes::ROUTES.contains(&route.as_str())) {
             return Err(UnknownRoute { route: route.clone() });
         }
         let mut rack = self.rack();
         rack.next += 1;
         let id = FaultId(rack.next);
-        rack.faults.insert(
-            id,
-            Armed {
-                fault,
-                seen: 0,
-                struck: 0,
-            },
-        );
+        rack.faults.insert(id, Armed { fault, seen: 0, struck: 0 });
         Ok(id)
     }
 
@@ -125,10 +108,7 @@ impl Faults {
 
 impl Armed {
     fn matches(&self, method: &Method, route: &str, path: &str) -> bool {
-        self.fault
-            .method
-            .as_deref()
-            .is_none_or(|wanted| wanted == method.as_str())
+        self.fault.method.as_deref().is_none_or(|wanted| wanted == method.as_str())
             && self.fault.route.as_deref().is_none_or(|wanted| wanted == route)
             && self.fault.path.as_deref().is_none_or(|wanted| wanted == path)
     }
@@ -168,28 +148,12 @@ mod tests {
         for (name, fault, expected) in [
             ("everything", Fault::on("*", Effect::Cut), [1, 1, 1, 1, 1]),
             ("one route", Fault::on("* /ips/{id}", Effect::Cut), [1, 1, 1, 1, 1]),
-            (
-                "another route",
-                Fault::on("* /devices/{d}", Effect::Cut),
-                [0, 0, 0, 0, 0],
-            ),
+            ("another route", Fault::on("* /devices/{d}", Effect::Cut), [0, 0, 0, 0, 0]),
             ("one method", Fault::on("GET *", Effect::Cut), [1, 1, 0, 1, 1]),
-            (
-                "one path",
-                Fault::on("GET /ips/{id}", Effect::Cut).at("/ips/1"),
-                [1, 0, 0, 1, 1],
-            ),
+            ("one path", Fault::on("GET /ips/{id}", Effect::Cut).at("/ips/1"), [1, 0, 0, 1, 1]),
             ("once", Fault::on("*", Effect::Cut).once(), [1, 0, 0, 0, 0]),
-            (
-                "after two",
-                Fault::on("*", Effect::Cut).skip(2).times(2),
-                [0, 0, 1, 1, 0],
-            ),
-            (
-                "never by chance",
-                Fault::on("*", Effect::Cut).probability(0.0),
-                [0, 0, 0, 0, 0],
-            ),
+            ("after two", Fault::on("*", Effect::Cut).skip(2).times(2), [0, 0, 1, 1, 0]),
+            ("never by chance", Fault::on("*", Effect::Cut).probability(0.0), [0, 0, 0, 0, 0]),
         ] {
             let faults = Faults::new(1);
             let id = faults.push(fault).unwrap();
@@ -206,10 +170,7 @@ mod tests {
             faults.push(Fault::on("*", effect)).unwrap();
         }
         let before = Moment::BeforeCommit;
-        assert_eq!(
-            faults.strike(&Method::GET, "/user", "/user"),
-            [(before, delay), (before, Effect::Cut)]
-        );
+        assert_eq!(faults.strike(&Method::GET, "/user", "/user"), [(before, delay), (before, Effect::Cut)]);
     }
 
     #[test]
@@ -226,9 +187,6 @@ mod tests {
     #[test]
     fn a_fault_that_could_never_strike_is_refused() {
         let route = "/projects/{p}/nothing".to_owned();
-        assert_eq!(
-            Faults::new(1).push(Fault::on(&format!("GET {route}"), Effect::Cut)),
-            Err(UnknownRoute { route })
-        );
+        assert_eq!(Faults::new(1).push(Fault::on(&format!("GET {route}"), Effect::Cut)), Err(UnknownRoute { route }));
     }
 }

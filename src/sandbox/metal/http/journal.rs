@@ -106,13 +106,7 @@ impl Journal {
         book.writes += u64::from(*method != Method::GET);
         *book.counts.entry(route.clone()).or_default() += 1;
         let number = book.arrived;
-        book.latest.push_back(JournalEntry {
-            number,
-            at,
-            route,
-            target,
-            outcome: Outcome::Open,
-        });
+        book.latest.push_back(JournalEntry { number, at, route, target, outcome: Outcome::Open });
         if book.latest.len() > book.capacity {
             book.latest.pop_front();
         }
@@ -122,9 +116,7 @@ impl Journal {
     pub(crate) fn end(&self, number: u64, outcome: Outcome) {
         let mut book = self.book();
         let first = book.latest.front().map_or(u64::MAX, |entry| entry.number);
-        let position = number
-            .checked_sub(first)
-            .and_then(|position| usize::try_from(position).ok());
+        let position = number.checked_sub(first).and_then(|position| usize::try_from(position).ok());
         if let Some(entry) = position.and_then(|position| book.latest.get_mut(position)) {
             entry.outcome = outcome;
         }
@@ -153,15 +145,8 @@ mod tests {
             journal.counts(),
             BTreeMap::from([("GET /ips/{id}".to_owned(), 2), ("PATCH /ips/{id}".to_owned(), 1)])
         );
-        assert_eq!(
-            (journal.total(), journal.writes(), journal.count("GET /ips/{id}")),
-            (3, 1, 2)
-        );
-        let outcomes: Vec<_> = journal
-            .latest()
-            .into_iter()
-            .map(|entry| (entry.number, entry.outcome))
-            .collect();
+        assert_eq!((journal.total(), journal.writes(), journal.count("GET /ips/{id}")), (3, 1, 2));
+        let outcomes: Vec<_> = journal.latest().into_iter().map(|entry| (entry.number, entry.outcome)).collect();
         assert_eq!(outcomes, [(2, Outcome::Cut), (3, Outcome::Answered(404))]);
 
         journal.reset();

@@ -31,30 +31,15 @@ pub(crate) struct ListShift(pub(crate) usize);
 
 /// Records a request, lets faults strike it, checks its key and answers it.
 pub(crate) async fn intercept(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or(NO_ROUTE, |matched| below_prefix(matched.as_str()))
-        .to_owned();
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or_else(String::new, ToString::to_string);
-    let number = api
-        .journal()
-        .arrive(api.now(), request.method(), &route, below_prefix(&target).to_owned());
+    let route =
+        request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, |matched| below_prefix(matched.as_str())).to_owned();
+    let target = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
+    let number = api.journal().arrive(api.now(), request.method(), &route, below_prefix(&target).to_owned());
     let path = below_prefix(request.uri().path());
     let faults = api.faults().strike(request.method(), &route, path);
     let mut response = answer(&api, &route, faults, request, next).await;
     let cut = response.extensions().get::<CutConnection>().is_some();
-    api.journal().end(
-        number,
-        if cut {
-            Outcome::Cut
-        } else {
-            Outcome::Answered(response.status().as_u16())
-        },
-    );
+    api.journal().end(number, if cut { Outcome::Cut } else { Outcome::Answered(response.status().as_u16()) });
     if response.extensions().get::<Sender>() != Some(&Sender::Intermediary)
         && let Ok(id) = HeaderValue::from_str(&api.request_id())
     {
@@ -91,10 +76,7 @@ async fn answer(api: &Api, route: &str, faults: Vec<(Moment, Effect)>, mut reque
 }
 
 async fn carry_out(api: &Api, route: &str, request: Request, next: Next) -> Response {
-    let key = request
-        .headers()
-        .get("x-auth-token")
-        .and_then(|value| value.to_str().ok());
+    let key = request.headers().get("x-auth-token").and_then(|value| value.to_str().ok());
     match api.keys().judge(key, request.method(), route) {
         Verdict::Pass => next.run(request).await,
         Verdict::Refuse(refusal) => refusal.into_response(),
@@ -107,9 +89,7 @@ fn canned(reply: CannedReply) -> Response {
         Reply::Empty(StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)).into_response();
     *response.body_mut() = Body::from(reply.body);
     if let Some(content_type) = reply.content_type {
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -132,9 +112,7 @@ async fn hang(api: &Api) -> Response {
 }
 
 fn mistyped(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     response
 }
 
@@ -156,10 +134,9 @@ async fn halved(response: Response, rest: Rest, api: &Api) -> Response {
             parts.headers.remove(CONTENT_LENGTH);
             Body::from(half)
         }
-        Rest::Cut => Body::from_stream(stream::iter([
-            Ok::<Bytes, io::Error>(half),
-            Err(io::ErrorKind::ConnectionReset.into()),
-        ])),
+        Rest::Cut => {
+            Body::from_stream(stream::iter([Ok::<Bytes, io::Error>(half), Err(io::ErrorKind::ConnectionReset.into())]))
+        }
         Rest::Stalled => {
             let stopping = api.stopping().clone();
             let end = stream::once(async move {

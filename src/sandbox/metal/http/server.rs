@@ -90,12 +90,7 @@ impl MetalSimulator {
         let router = Router::new().nest(PREFIX, routes::router()).fallback(routes::no_route);
         let router = routes::intercepted(router, api.clone());
         let server = tokio::spawn(serve(listener, router, stopping.clone()));
-        Ok(Self {
-            address,
-            project: Project::new(api),
-            stopping,
-            server: Some(server),
-        })
+        Ok(Self { address, project: Project::new(api), stopping, server: Some(server) })
     }
 
     /// The base URL for clients: `http://127.0.0.1:PORT/metal/v1`.
@@ -169,11 +164,7 @@ async fn connection(stream: TcpStream, router: Router, stopping: CancellationTok
         let answer = service.call(request.map(Body::new));
         async move {
             let response = answer.await.unwrap_or_else(|never: Infallible| match never {});
-            if response.extensions().get::<CutConnection>().is_some() {
-                Err(Cut)
-            } else {
-                Ok(response)
-            }
+            if response.extensions().get::<CutConnection>().is_some() { Err(Cut) } else { Ok(response) }
         }
     });
     let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);

@@ -39,52 +39,30 @@ async fn bgp_is_asked_for_once() {
 async fn each_wish_for_bgp_has_its_outcome() {
     for (name, body, status, outcome) in [
         ("local", local(), 204, json!(["enabled", 65000, ""])),
-        (
-            "local, another AS",
-            json!({"deployment_type": "local", "asn": 64512}),
-            204,
-            json!(["enabled", 65000, null]),
-        ),
+        ("local, another AS", json!({"deployment_type": "local", "asn": 64512}), 204, json!(["enabled", 65000, null])),
         (
             "global",
             json!({"deployment_type": "global", "asn": 64512, "md5": "Passw0rd12"}),
             204,
             json!(["requested", 64512, "Passw0rd12"]),
         ),
-        (
-            "md5 too short",
-            json!({"deployment_type": "local", "asn": 65000, "md5": "Passw0rd"}),
-            422,
-            json!(null),
-        ),
+        ("md5 too short", json!({"deployment_type": "local", "asn": 65000, "md5": "Passw0rd"}), 422, json!(null)),
         (
             "md5 without a digit",
             json!({"deployment_type": "local", "asn": 65000, "md5": "Passwordxx"}),
             422,
             json!(null),
         ),
-        (
-            "md5 with a sign",
-            json!({"deployment_type": "local", "asn": 65000, "md5": "Passw0rd-x"}),
-            422,
-            json!(null),
-        ),
+        ("md5 with a sign", json!({"deployment_type": "local", "asn": 65000, "md5": "Passw0rd-x"}), 422, json!(null)),
         ("no AS", json!({"deployment_type": "local"}), 422, json!(null)),
-        (
-            "unknown type",
-            json!({"deployment_type": "x", "asn": 1}),
-            422,
-            json!(null),
-        ),
+        ("unknown type", json!({"deployment_type": "x", "asn": 1}), 422, json!(null)),
     ] {
         let setup = Setup::default().await;
         let got = setup.post(&setup.path("bgp-configs"), body).await;
         let config = setup.get(&setup.path("bgp-config")).await.json();
         let got = (
             got.status,
-            config
-                .get("id")
-                .map_or(json!(null), |_| json!([config["status"], config["asn"], config["md5"]])),
+            config.get("id").map_or(json!(null), |_| json!([config["status"], config["asn"], config["md5"]])),
         );
         assert_eq!(got, (status, outcome), "{name}");
     }
@@ -101,17 +79,9 @@ async fn a_session_needs_bgp_in_force() {
         let setup = Setup::default().await;
         let device = setup.device("one");
         if let Some(status) = status {
-            setup.project.set_bgp(BgpSeed {
-                status,
-                ..BgpSeed::default()
-            });
+            setup.project.set_bgp(BgpSeed { status, ..BgpSeed::default() });
         }
-        let got = setup
-            .post(
-                &format!("/devices/{device}/bgp/sessions"),
-                json!({"address_family": "ipv4"}),
-            )
-            .await;
+        let got = setup.post(&format!("/devices/{device}/bgp/sessions"), json!({"address_family": "ipv4"})).await;
         assert_eq!(got.status, expected, "{status:?}");
         if expected == 422 {
             assert_eq!(got.json(), json!({"errors": ["BGP is not enabled"]}), "{status:?}");
@@ -125,9 +95,7 @@ async fn a_session_is_opened_once_for_each_family() {
     setup.project.set_bgp(BgpSeed::default());
     let device = setup.device("one");
     let path = format!("/devices/{device}/bgp/sessions");
-    let opened = setup
-        .post(&path, json!({"address_family": "ipv4", "default_route": false}))
-        .await;
+    let opened = setup.post(&path, json!({"address_family": "ipv4", "default_route": false})).await;
     let session = opened.json();
     let expected = json!({"id": opened.id(), "address_family": "ipv4", "status": "unknown", "default_route": false,
         "learned_routes": [], "switch_name": "esr1.da11", "device": {"href": format!("/metal/v1/devices/{device}")},
@@ -135,36 +103,15 @@ async fn a_session_is_opened_once_for_each_family() {
         "href": format!("/metal/v1/bgp/sessions/{}", opened.id())});
     assert_eq!((opened.status, &session), (201, &expected));
     for (body, status, text) in [
-        (
-            json!({"address_family": "ipv4"}),
-            422,
-            "Address family already has session with ipv4",
-        ),
+        (json!({"address_family": "ipv4"}), 422, "Address family already has session with ipv4"),
         (json!({"address_family": "ipv6"}), 201, ""),
-        (
-            json!({"address_family": "ipv6"}),
-            422,
-            "Address family already has session with ipv6",
-        ),
-        (
-            json!({"address_family": "ipx"}),
-            422,
-            "ipx is not a valid address family",
-        ),
+        (json!({"address_family": "ipv6"}), 422, "Address family already has session with ipv6"),
+        (json!({"address_family": "ipx"}), 422, "ipx is not a valid address family"),
     ] {
         let got = setup.post(&path, body).await;
-        assert_eq!(
-            (got.status, got.json()["errors"][0].as_str().unwrap_or_default()),
-            (status, text)
-        );
+        assert_eq!((got.status, got.json()["errors"][0].as_str().unwrap_or_default()), (status, text));
     }
-    assert_eq!(
-        setup
-            .post("/devices/none/bgp/sessions", json!({"address_family": "ipv4"}))
-            .await
-            .status,
-        404
-    );
+    assert_eq!(setup.post("/devices/none/bgp/sessions", json!({"address_family": "ipv4"})).await.status, 404);
 
     let families = [json!("ipv4"), json!("ipv6")];
     for path in [path.clone(), setup.path("bgp/sessions")] {
@@ -176,10 +123,7 @@ async fn a_session_is_opened_once_for_each_family() {
     let config = setup.get(&setup.path("bgp-config?include=sessions")).await.json();
     assert_eq!(each(&config["sessions"], "address_family"), families);
     assert_eq!(setup.get(&setup.path("bgp-config")).await.json()["sessions"], json!([]));
-    let expanded = setup
-        .get(&format!("/bgp/sessions/{}?include=device", opened.id()))
-        .await
-        .json();
+    let expanded = setup.get(&format!("/bgp/sessions/{}?include=device", opened.id())).await.json();
     assert_eq!(expanded["device"]["hostname"], "one");
 }
 
@@ -190,28 +134,16 @@ async fn a_session_is_changed_and_closed() {
     let device = setup.device("one");
     let id = setup.project.open_session(&device, AddressFamily::Ipv4).unwrap();
     let path = format!("/bgp/sessions/{id}");
-    for (body, expected) in [
-        (json!({"default_route": true}), json!(true)),
-        (json!(false), json!(false)),
-    ] {
+    for (body, expected) in [(json!({"default_route": true}), json!(true)), (json!(false), json!(false))] {
         let got = setup.put(&path, body).await;
         assert_eq!((got.status, got.json()["default_route"].clone()), (200, expected));
     }
     assert_eq!(setup.delete(&path).await.status, 204);
     assert_eq!(setup.project.sessions(), []);
-    for got in [
-        setup.get(&path).await,
-        setup.delete(&path).await,
-        setup.put(&path, json!(true)).await,
-    ] {
+    for got in [setup.get(&path).await, setup.delete(&path).await, setup.put(&path, json!(true)).await] {
         assert_eq!((got.status, got.json()), (404, json!({"errors": ["Not found"]})));
     }
-    let again = setup
-        .post(
-            &format!("/devices/{device}/bgp/sessions"),
-            json!({"address_family": "ipv4"}),
-        )
-        .await;
+    let again = setup.post(&format!("/devices/{device}/bgp/sessions"), json!({"address_family": "ipv4"})).await;
     assert_eq!(again.status, 201);
 }
 
@@ -223,10 +155,7 @@ async fn sessions_end_with_their_device() {
     let id = setup.project.open_session(&device, AddressFamily::Ipv4).unwrap();
     setup.project.remove_device(&device).unwrap();
     assert_eq!(setup.get(&format!("/bgp/sessions/{id}")).await.status, 404);
-    assert_eq!(
-        setup.get(&setup.path("bgp/sessions")).await.json(),
-        json!({"bgp_sessions": []})
-    );
+    assert_eq!(setup.get(&setup.path("bgp/sessions")).await.json(), json!({"bgp_sessions": []}));
 }
 
 #[tokio::test]
@@ -236,21 +165,14 @@ async fn the_api_looks_at_the_routers_every_six_hours_or_on_request() {
     let (one, two, three) = (setup.device("one"), setup.device("two"), setup.device("three"));
     setup.project.set_device_state(&two, DeviceState::Inactive).unwrap();
     let ids = [one, two, three].map(|device| setup.project.open_session(&device, AddressFamily::Ipv4).unwrap());
-    let routes = |count: u8| {
-        (0..count)
-            .map(|n| format!("147.75.48.{n}/32").parse().unwrap())
-            .collect::<Vec<IpNet>>()
-    };
+    let routes = |count: u8| (0..count).map(|n| format!("147.75.48.{n}/32").parse().unwrap()).collect::<Vec<IpNet>>();
     setup.project.announce(&ids[0], &routes(10)).unwrap();
     setup.project.announce(&ids[2], &routes(11)).unwrap();
     let seen = async || {
         let list = setup.get(&setup.path("bgp/sessions")).await.json();
         let learned = |session: &Value| session["learned_routes"].as_array().unwrap().len();
         let sessions = list["bgp_sessions"].as_array().unwrap().clone();
-        sessions
-            .iter()
-            .map(|s| (s["status"].as_str().unwrap().to_owned(), learned(s)))
-            .collect::<Vec<_>>()
+        sessions.iter().map(|s| (s["status"].as_str().unwrap().to_owned(), learned(s))).collect::<Vec<_>>()
     };
     let fresh = [("unknown", 0), ("unknown", 0), ("unknown", 0)].map(|(s, n)| (s.to_owned(), n));
     let looked = [("up", 10), ("down", 0), ("down", 0)].map(|(s, n)| (s.to_owned(), n));
@@ -260,24 +182,15 @@ async fn the_api_looks_at_the_routers_every_six_hours_or_on_request() {
     assert_eq!(seen().await, looked);
 
     setup.project.set_session_status(&ids[0], "up,down").unwrap();
-    assert_eq!(
-        setup.get(&format!("/bgp/sessions/{}", ids[0])).await.json()["status"],
-        "up,down"
-    );
+    assert_eq!(setup.get(&format!("/bgp/sessions/{}", ids[0])).await.json()["status"], "up,down");
     let discovered = setup.post(&format!("/bgp/discover/{}", setup.p), json!({})).await;
-    assert_eq!(
-        (discovered.status, discovered.json()),
-        (200, json!({"updated_at": "2024-03-01T06:00:00Z"}))
-    );
+    assert_eq!((discovered.status, discovered.json()), (200, json!({"updated_at": "2024-03-01T06:00:00Z"})));
     assert_eq!(seen().await, looked);
 }
 
 #[tokio::test]
 async fn neighbours_by_metro_family_and_password() {
-    let config = SimulatorConfig {
-        single_hop_metros: vec!["sv".to_owned()],
-        ..SimulatorConfig::default()
-    };
+    let config = SimulatorConfig { single_hop_metros: vec!["sv".to_owned()], ..SimulatorConfig::default() };
     let setup = Setup::new(config).await;
     setup.project.set_bgp(BgpSeed::default());
     let far = setup.device("far");
@@ -293,10 +206,7 @@ async fn neighbours_by_metro_family_and_password() {
         "routes_in": [{"route": "10.67.0.0/31", "exact": true}], "routes_out": []});
     assert_eq!(setup.get(&path(&far)).await.json(), json!({"bgp_neighbors": [far_v4]}));
     let single = &setup.get(&path(&near)).await.json()["bgp_neighbors"][0];
-    assert_eq!(
-        [&single["multihop"], &single["peer_ips"]],
-        [&json!(false), &json!(["10.86.0.0"])]
-    );
+    assert_eq!([&single["multihop"], &single["peer_ips"]], [&json!(false), &json!(["10.86.0.0"])]);
 
     setup.project.open_session(&far, AddressFamily::Ipv6).unwrap();
     let both = setup.get(&path(&far)).await.json();
@@ -304,34 +214,18 @@ async fn neighbours_by_metro_family_and_password() {
     assert_eq!(both["bgp_neighbors"][1]["customer_ip"], "2604:1380:4603::1");
 
     for (md5, enabled) in [(None, false), (Some(""), false), (Some("Passw0rd12"), true)] {
-        setup.project.set_bgp(BgpSeed {
-            md5: md5.map(str::to_owned),
-            ..BgpSeed::default()
-        });
+        setup.project.set_bgp(BgpSeed { md5: md5.map(str::to_owned), ..BgpSeed::default() });
         let first = &setup.get(&path(&far)).await.json()["bgp_neighbors"][0];
-        assert_eq!(
-            [&first["md5_enabled"], &first["md5_password"]],
-            [&json!(enabled), &json!(md5)]
-        );
+        assert_eq!([&first["md5_enabled"], &first["md5_password"]], [&json!(enabled), &json!(md5)]);
     }
-    setup.project.set_bgp(BgpSeed {
-        deployment: BgpDeployment::Global,
-        asn: 4_200_000_000,
-        ..BgpSeed::default()
-    });
-    assert_eq!(
-        setup.get(&path(&far)).await.json()["bgp_neighbors"][0]["customer_as"],
-        4_200_000_000_u32
-    );
+    setup.project.set_bgp(BgpSeed { deployment: BgpDeployment::Global, asn: 4_200_000_000, ..BgpSeed::default() });
+    assert_eq!(setup.get(&path(&far)).await.json()["bgp_neighbors"][0]["customer_as"], 4_200_000_000_u32);
 }
 
 #[tokio::test]
 async fn passwords_are_never_printed() {
     let setup = Setup::default().await;
-    let seed = BgpSeed {
-        md5: Some("Passw0rd12".to_owned()),
-        ..BgpSeed::default()
-    };
+    let seed = BgpSeed { md5: Some("Passw0rd12".to_owned()), ..BgpSeed::default() };
     assert!(!format!("{seed:?}").contains("Passw0rd12"));
     setup.project.set_bgp(seed);
     assert!(!format!("{:?}", setup.project).contains("Passw0rd12"));

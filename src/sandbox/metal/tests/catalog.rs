@@ -6,19 +6,13 @@ use crate::sandbox::metal::SimulatorConfig;
 
 #[tokio::test]
 async fn only_the_metros_on_offer_are_shown() {
-    let config = SimulatorConfig {
-        metros: vec!["sv".to_owned(), "DA".to_owned()],
-        ..SimulatorConfig::default()
-    };
+    let config = SimulatorConfig { metros: vec!["sv".to_owned(), "DA".to_owned()], ..SimulatorConfig::default() };
     let setup = Setup::new(config).await;
     let metros = setup.get("/locations/metros?per_page=1").await.json();
     assert_eq!(each(&metros["metros"], "code"), [json!("sv"), json!("da")]);
     assert!(metros.get("meta").is_none());
     let id = metros["metros"][1]["id"].as_str().unwrap();
-    assert_eq!(
-        setup.get(&format!("/locations/metros/{id}")).await.json(),
-        metros["metros"][1]
-    );
+    assert_eq!(setup.get(&format!("/locations/metros/{id}")).await.json(), metros["metros"][1]);
     assert_eq!(setup.get("/locations/metros/ny").await.status, 404);
 }
 

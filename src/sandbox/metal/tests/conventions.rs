@@ -6,10 +6,7 @@ use crate::sandbox::metal::{Access, AuthToken, DeviceSeed, ReservationSeed, Sche
 
 #[tokio::test]
 async fn each_kind_of_key_gets_its_answer() {
-    let config = SimulatorConfig {
-        read_only_tokens: vec![AuthToken::from("reader")],
-        ..SimulatorConfig::default()
-    };
+    let config = SimulatorConfig { read_only_tokens: vec![AuthToken::from("reader")], ..SimulatorConfig::default() };
     let setup = Setup::new(config).await;
     let device = setup.device("one");
     setup.project.set_access("stranger", Access::Forbidden);
@@ -30,17 +27,10 @@ async fn each_kind_of_key_gets_its_answer() {
             Some(key) => request.header("x-auth-token", key),
             None => request,
         };
-        let reading = got(with_key(setup.http.get(url(&format!("/devices/{device}")))))
-            .await
-            .unwrap();
-        let writing = setup
-            .http
-            .put(url(&format!("/devices/{device}")))
-            .json(&json!({"tags": []}));
+        let reading = got(with_key(setup.http.get(url(&format!("/devices/{device}"))))).await.unwrap();
+        let writing = setup.http.put(url(&format!("/devices/{device}"))).json(&json!({"tags": []}));
         let writing = got(with_key(writing)).await.unwrap();
-        let listing = got(with_key(setup.http.get(url(&setup.path("devices")))))
-            .await
-            .unwrap();
+        let listing = got(with_key(setup.http.get(url(&setup.path("devices"))))).await.unwrap();
         for (answer, status, body) in [(&reading, read, read_body), (&writing, write, write_body)] {
             assert_eq!(answer.status, status, "{key:?}");
             if let Some(body) = body {
@@ -65,22 +55,14 @@ async fn a_key_can_lose_its_rights_while_the_server_runs() {
 async fn every_answer_has_a_request_id_and_the_exact_content_type() {
     let setup = Setup::default().await;
     let mut seen = std::collections::BTreeSet::new();
-    for (path, status) in [
-        ("/user", 200),
-        ("/devices/none", 404),
-        ("/no/such/route", 404),
-        ("/ips", 404),
-    ] {
+    for (path, status) in [("/user", 200), ("/devices/none", 404), ("/no/such/route", 404), ("/ips", 404)] {
         let got = setup.get(path).await;
         assert_eq!(
             (got.status, got.header("content-type")),
             (status, Some("application/json; charset=utf-8")),
             "{path}"
         );
-        assert!(
-            seen.insert(uuid::Uuid::parse_str(got.header("x-request-id").unwrap()).unwrap()),
-            "{path}"
-        );
+        assert!(seen.insert(uuid::Uuid::parse_str(got.header("x-request-id").unwrap()).unwrap()), "{path}");
         if status == 404 {
             assert_eq!(got.json(), json!({"errors": ["Not found"]}), "{path}");
         }
@@ -90,17 +72,9 @@ async fn every_answer_has_a_request_id_and_the_exact_content_type() {
 #[tokio::test]
 async fn a_created_object_says_where_it_is() {
     let setup = Setup::default().await;
-    let got = setup
-        .post(
-            &setup.path("ips"),
-            json!({"type": "public_ipv4", "quantity": 1, "metro": "da"}),
-        )
-        .await;
+    let got = setup.post(&setup.path("ips"), json!({"type": "public_ipv4", "quantity": 1, "metro": "da"})).await;
     assert_eq!(got.status, 201);
-    assert_eq!(
-        got.header("location"),
-        Some(format!("/metal/v1/ips/{}", got.id()).as_str())
-    );
+    assert_eq!(got.header("location"), Some(format!("/metal/v1/ips/{}", got.id()).as_str()));
     assert!(got.header("etag").unwrap().starts_with("W/\""));
 }
 
@@ -113,20 +87,13 @@ async fn lists_are_paged_with_their_own_defaults_and_a_cap() {
         (1000, "?page=9", "?page=9", (0, 12, 2), (0, 260, 2)),
         (100, "?per_page=1000", "?per_page=1000", (12, 12, 1), (100, 260, 3)),
     ] {
-        let config = SimulatorConfig {
-            per_page_cap: cap,
-            quota: 1000,
-            ..SimulatorConfig::default()
-        };
+        let config = SimulatorConfig { per_page_cap: cap, quota: 1000, ..SimulatorConfig::default() };
         let setup = Setup::new(config).await;
         for number in 0..12 {
             setup.device(&format!("node-{number}"));
         }
         for _ in 0..261 {
-            setup
-                .project
-                .seed_reservation(ReservationSeed::public("da", &[]))
-                .unwrap();
+            setup.project.seed_reservation(ReservationSeed::public("da", &[])).unwrap();
         }
         for (name, path, (length, total, last)) in [
             ("devices", format!("devices{query}"), devices),
@@ -134,11 +101,7 @@ async fn lists_are_paged_with_their_own_defaults_and_a_cap() {
             ("ip_addresses", format!("ips{ips_query}"), (ips.0, ips.1 + 3, ips.2)),
         ] {
             let list = setup.get(&setup.path(&path)).await.json();
-            let got = (
-                list[name].as_array().unwrap().len(),
-                &list["meta"]["total"],
-                &list["meta"]["last_page"],
-            );
+            let got = (list[name].as_array().unwrap().len(), &list["meta"]["total"], &list["meta"]["last_page"]);
             assert_eq!(got, (length, &json!(total), &json!(last)), "{cap} {path}");
         }
     }
@@ -150,10 +113,7 @@ async fn meta_links_are_relative_to_the_host() {
     for number in 0..3 {
         setup.device(&format!("node-{number}"));
     }
-    let list = setup
-        .get(&setup.path("devices?per_page=1&page=2&include=facility"))
-        .await
-        .json();
+    let list = setup.get(&setup.path("devices?per_page=1&page=2&include=facility")).await.json();
     let link = |page: u8| json!({"href": format!("/metal/v1/projects/{}/devices?page={page}", setup.p)});
     assert_eq!(
         list["meta"],
@@ -182,21 +142,9 @@ async fn references_are_stubs_until_included_and_again_when_excluded() {
         ("?include=facility,project", "/project", false),
         ("?include=facility%2Cproject", "/project", false),
         ("?include=facility&include=project", "/project", false),
-        (
-            "?include=ip_addresses.assigned_to.facility",
-            "/ip_addresses/0/assigned_to/facility",
-            false,
-        ),
-        (
-            "?include=project.devices.facility",
-            "/project/devices/0/facility",
-            false,
-        ),
-        (
-            "?include=project.devices.ip_addresses.assigned_to",
-            "/project/devices/0/ip_addresses/0/assigned_to",
-            true,
-        ),
+        ("?include=ip_addresses.assigned_to.facility", "/ip_addresses/0/assigned_to/facility", false),
+        ("?include=project.devices.facility", "/project/devices/0/facility", false),
+        ("?include=project.devices.ip_addresses.assigned_to", "/project/devices/0/ip_addresses/0/assigned_to", true),
         ("?exclude=plan,metro", "/plan", true),
         ("?exclude=ip_addresses", "/ip_addresses/0", true),
         ("?exclude=facility&include=facility", "/facility", true),
@@ -212,29 +160,15 @@ async fn a_parent_block_appears_only_when_included_on_lists_too() {
     let device = setup.device("one");
     let include = "include=ip_addresses.parent_block%2Cparent_block";
     let plain = setup.get(&format!("/devices/{device}")).await.json();
-    assert!(
-        plain["ip_addresses"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|address| address.get("parent_block").is_none())
-    );
+    assert!(plain["ip_addresses"].as_array().unwrap().iter().all(|address| address.get("parent_block").is_none()));
 
     let single = setup.get(&format!("/devices/{device}?{include}")).await.json();
     let list = setup.get(&setup.path(&format!("devices?{include}"))).await.json();
     assert_eq!(single, list["devices"][0]);
     let blocks = each(&single["ip_addresses"], "parent_block");
-    assert_eq!(
-        each(&json!(blocks), "network"),
-        [json!("139.178.48.0"), json!("2604:1380:4603::"), json!("10.67.0.0")]
-    );
+    assert_eq!(each(&json!(blocks), "network"), [json!("139.178.48.0"), json!("2604:1380:4603::"), json!("10.67.0.0")]);
     assert_eq!(each(&json!(blocks), "cidr"), [json!(31), json!(56), json!(25)]);
-    let private = blocks[2]["href"]
-        .as_str()
-        .unwrap()
-        .strip_prefix("/metal/v1")
-        .unwrap()
-        .to_owned();
+    let private = blocks[2]["href"].as_str().unwrap().strip_prefix("/metal/v1").unwrap().to_owned();
     assert_eq!(setup.get(&private).await.json()["type"], "private_ipv4");
 }
 
@@ -242,20 +176,11 @@ async fn a_parent_block_appears_only_when_included_on_lists_too() {
 async fn types_are_read_in_every_notation() {
     let setup = Setup::default().await;
     setup.device("one");
-    setup
-        .project
-        .seed_reservation(ReservationSeed::public("da", &[]))
-        .unwrap();
+    setup.project.seed_reservation(ReservationSeed::public("da", &[])).unwrap();
     setup.project.seed_reservation(ReservationSeed::global(&[])).unwrap();
-    setup
-        .project
-        .seed_reservation(ReservationSeed::vrf("da", "10.1.2.0/24".parse().unwrap()))
-        .unwrap();
+    setup.project.seed_reservation(ReservationSeed::vrf("da", "10.1.2.0/24".parse().unwrap())).unwrap();
     for (query, expected) in [
-        (
-            "",
-            vec!["public_ipv6", "private_ipv4", "public_ipv4", "global_ipv4", "vrf"],
-        ),
+        ("", vec!["public_ipv6", "private_ipv4", "public_ipv4", "global_ipv4", "vrf"]),
         ("?types=vrf", vec!["vrf"]),
         ("?types=vrf&types=public_ipv4", vec!["public_ipv4", "vrf"]),
         ("?types=vrf,public_ipv4", vec!["public_ipv4", "vrf"]),
@@ -270,30 +195,13 @@ async fn types_are_read_in_every_notation() {
 
 #[tokio::test]
 async fn the_schema_can_drift() {
-    let fields = [
-        "lifecycle_hints",
-        "hardware_reservation",
-        "description",
-        "volumes",
-        "customdata",
-        "iqn",
-    ];
+    let fields = ["lifecycle_hints", "hardware_reservation", "description", "volumes", "customdata", "iqn"];
     for (drift, shapes) in [
         (SchemaDrift::Off, ["missing", "null", "null", "value", "{}", "value"]),
-        (
-            SchemaDrift::UnknownFields,
-            ["value", "null", "null", "value", "{}", "value"],
-        ),
-        (
-            SchemaDrift::MissingFields,
-            ["value", "{}", "null", "missing", "{}", "missing"],
-        ),
+        (SchemaDrift::UnknownFields, ["value", "null", "null", "value", "{}", "value"]),
+        (SchemaDrift::MissingFields, ["value", "{}", "null", "missing", "{}", "missing"]),
     ] {
-        let setup = Setup::new(SimulatorConfig {
-            schema_drift: drift,
-            ..SimulatorConfig::default()
-        })
-        .await;
+        let setup = Setup::new(SimulatorConfig { schema_drift: drift, ..SimulatorConfig::default() }).await;
         setup.device("one");
         let device = &setup.get(&setup.path("devices")).await.json()["devices"][0];
         let shape = |field: &str| match device.get(field) {
@@ -304,34 +212,18 @@ async fn the_schema_can_drift() {
         };
         assert_eq!(fields.map(shape), shapes, "{drift:?}");
         let nested = &device["ip_addresses"][0];
-        assert_eq!(
-            nested.get("lifecycle_hints").is_some(),
-            drift != SchemaDrift::Off,
-            "{drift:?}"
-        );
+        assert_eq!(nested.get("lifecycle_hints").is_some(), drift != SchemaDrift::Off, "{drift:?}");
     }
 }
 
 #[tokio::test]
 async fn the_same_seed_gives_the_same_project() {
     let world = |seed| async move {
-        let setup = Setup::new(SimulatorConfig {
-            seed,
-            ..SimulatorConfig::default()
-        })
-        .await;
+        let setup = Setup::new(SimulatorConfig { seed, ..SimulatorConfig::default() }).await;
         setup.device("one");
         setup.project.seed_device(DeviceSeed::new("two", "sv")).unwrap();
-        setup
-            .post(
-                &setup.path("ips"),
-                json!({"type": "public_ipv4", "quantity": 1, "metro": "sv"}),
-            )
-            .await;
-        [
-            setup.get(&setup.path("devices")).await.json(),
-            setup.get(&setup.path("ips")).await.json(),
-        ]
+        setup.post(&setup.path("ips"), json!({"type": "public_ipv4", "quantity": 1, "metro": "sv"})).await;
+        [setup.get(&setup.path("devices")).await.json(), setup.get(&setup.path("ips")).await.json()]
     };
     assert_eq!(world(7).await, world(7).await);
     assert_ne!(world(7).await, world(8).await);
@@ -340,15 +232,7 @@ async fn the_same_seed_gives_the_same_project() {
 #[tokio::test]
 async fn another_project_is_not_found() {
     let setup = Setup::default().await;
-    for path in [
-        "",
-        "/devices",
-        "/ips",
-        "/bgp-config",
-        "/bgp/sessions",
-        "/facilities",
-        "/plans",
-    ] {
+    for path in ["", "/devices", "/ips", "/bgp-config", "/bgp/sessions", "/facilities", "/plans"] {
         assert_eq!(setup.get(&format!("/projects/0000{path}")).await.status, 404, "{path}");
     }
 }
@@ -362,12 +246,7 @@ async fn requests_that_cannot_be_read_are_refused() {
         ("no type", setup.path("ips"), "{\"quantity\": 1}", 422),
         ("wrong type", format!("/devices/{device}/ips"), "{\"address\": 1}", 422),
         ("empty", format!("/devices/{device}/bgp/sessions"), "", 422),
-        (
-            "empty, for a device that is not there",
-            "/devices/none/bgp/sessions".to_owned(),
-            "",
-            404,
-        ),
+        ("empty, for a device that is not there", "/devices/none/bgp/sessions".to_owned(), "", 404),
     ] {
         let request = setup.request(http::Method::POST, &path, None).body(body);
         assert_eq!(got(request).await.unwrap().status, status, "{name}");

@@ -11,14 +11,7 @@ const STEP: Duration = Duration::from_secs(1);
 fn addresses(device: &Value) -> Vec<(Value, Value, Value, Value)> {
     let list = device["ip_addresses"].as_array().unwrap();
     list.iter()
-        .map(|a| {
-            (
-                a["address"].clone(),
-                a["cidr"].clone(),
-                a["public"].clone(),
-                a["management"].clone(),
-            )
-        })
+        .map(|a| (a["address"].clone(), a["cidr"].clone(), a["public"].clone(), a["management"].clone()))
         .collect()
 }
 
@@ -65,30 +58,17 @@ async fn management_addresses_by_kind_of_network() {
     let six = (json!("2604:1380:4603::1"), json!(127), json!(true), json!(true));
     let private = (json!("10.67.0.1"), json!(31), json!(false), json!(true));
     for (network, expected, blocks) in [
-        (
-            Networking::Layer3,
-            vec![public, six, private.clone()],
-            vec!["public_ipv6", "private_ipv4"],
-        ),
+        (Networking::Layer3, vec![public, six, private.clone()], vec!["public_ipv6", "private_ipv4"]),
         (Networking::PrivateOnly, vec![private], vec!["private_ipv4"]),
         (Networking::Layer2, vec![], vec![]),
     ] {
         let setup = Setup::default().await;
-        let id = setup
-            .project
-            .seed_device(DeviceSeed {
-                network,
-                ..DeviceSeed::new("one", "da")
-            })
-            .unwrap();
+        let id = setup.project.seed_device(DeviceSeed { network, ..DeviceSeed::new("one", "da") }).unwrap();
         let device = setup.get(&format!("/devices/{id}")).await.json();
         assert_eq!(addresses(&device), expected, "{network:?}");
         let list = setup.get(&setup.path("ips")).await.json();
         assert_eq!(each(&list["ip_addresses"], "type"), blocks, "{network:?}");
-        assert_eq!(
-            setup.get(&format!("/devices/{id}/ips")).await.json()["ip_addresses"],
-            device["ip_addresses"]
-        );
+        assert_eq!(setup.get(&format!("/devices/{id}/ips")).await.json()["ip_addresses"], device["ip_addresses"]);
     }
 }
 
@@ -99,16 +79,10 @@ async fn a_metro_gets_a_second_private_block_when_the_first_is_full() {
         setup.device(&format!("node-{number}"));
     }
     let list = setup.get(&setup.path("ips?types=private_ipv4")).await.json();
-    assert_eq!(
-        each(&list["ip_addresses"], "network"),
-        [json!("10.67.0.0"), json!("10.67.0.128")]
-    );
+    assert_eq!(each(&list["ip_addresses"], "network"), [json!("10.67.0.0"), json!("10.67.0.128")]);
     assert_eq!(each(&list["ip_addresses"], "cidr"), [json!(25), json!(25)]);
-    let stubs = list["ip_addresses"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|block| block["assignments"].as_array().unwrap().len());
+    let stubs =
+        list["ip_addresses"].as_array().unwrap().iter().map(|block| block["assignments"].as_array().unwrap().len());
     assert_eq!(stubs.collect::<Vec<_>>(), [64, 1]);
 }
 
@@ -118,28 +92,16 @@ async fn an_ordered_device_becomes_active_by_itself() {
     let body = json!({"plan": "c3.small.x86", "metro": "sv", "operating_system": "ubuntu_24_04", "hostname": "new",
         "tags": ["a"]});
     let created = setup.post(&setup.path("devices"), body).await;
-    assert_eq!(
-        (created.status, created.json()["state"].clone()),
-        (201, json!("queued"))
-    );
+    assert_eq!((created.status, created.json()["state"].clone()), (201, json!("queued")));
     let path = format!("/devices/{}", created.id());
     for state in ["queued", "provisioning", "active", "active"] {
         assert_eq!(setup.get(&path).await.json()["state"], state);
         setup.project.advance(STEP);
     }
     let refused = [
-        (
-            json!({"plan": "c9", "metro": "sv", "operating_system": "x"}),
-            "c9 is not a valid plan",
-        ),
-        (
-            json!({"plan": "c3.small.x86", "metro": "zz", "operating_system": "x"}),
-            "zz is not a valid facility",
-        ),
-        (
-            json!({"plan": "c3.small.x86", "metro": "tr", "operating_system": "x"}),
-            "tr is not a valid facility",
-        ),
+        (json!({"plan": "c9", "metro": "sv", "operating_system": "x"}), "c9 is not a valid plan"),
+        (json!({"plan": "c3.small.x86", "metro": "zz", "operating_system": "x"}), "zz is not a valid facility"),
+        (json!({"plan": "c3.small.x86", "metro": "tr", "operating_system": "x"}), "tr is not a valid facility"),
     ];
     for (body, text) in refused {
         let got = setup.post(&setup.path("devices"), body).await;
@@ -160,48 +122,25 @@ async fn actions_lead_through_the_documented_states() {
         (DeviceState::Active, "explode", 422, ["active", "active"]),
     ] {
         let setup = Setup::default().await;
-        let id = setup
-            .project
-            .seed_device(DeviceSeed {
-                state: from.clone(),
-                ..DeviceSeed::new("one", "da")
-            })
-            .unwrap();
-        let got = setup
-            .post(&format!("/devices/{id}/actions"), json!({"type": action}))
-            .await;
+        let id = setup.project.seed_device(DeviceSeed { state: from.clone(), ..DeviceSeed::new("one", "da") }).unwrap();
+        let got = setup.post(&format!("/devices/{id}/actions"), json!({"type": action})).await;
         assert_eq!(got.status, status, "{from} {action}");
         for state in states {
-            assert_eq!(
-                setup.get(&format!("/devices/{id}")).await.json()["state"],
-                state,
-                "{from} {action}"
-            );
+            assert_eq!(setup.get(&format!("/devices/{id}")).await.json()["state"], state, "{from} {action}");
             setup.project.advance(STEP);
         }
     }
     let setup = Setup::default().await;
-    assert_eq!(
-        setup
-            .post("/devices/none/actions", json!({"type": "reboot"}))
-            .await
-            .status,
-        404
-    );
+    assert_eq!(setup.post("/devices/none/actions", json!({"type": "reboot"})).await.status, 404);
 }
 
 #[tokio::test]
 async fn a_deleted_device_is_on_its_way_out_then_gone() {
     let no_view = json!({"errors": ["You are not authorized to view this device"]});
-    for (gone_device, status, body) in [
-        (GoneDevice::NotFound, 404, json!({"errors": ["Not found"]})),
-        (GoneDevice::Forbidden, 403, no_view),
-    ] {
-        let setup = Setup::new(SimulatorConfig {
-            gone_device,
-            ..SimulatorConfig::default()
-        })
-        .await;
+    for (gone_device, status, body) in
+        [(GoneDevice::NotFound, 404, json!({"errors": ["Not found"]})), (GoneDevice::Forbidden, 403, no_view)]
+    {
+        let setup = Setup::new(SimulatorConfig { gone_device, ..SimulatorConfig::default() }).await;
         let id = setup.device("one");
         let path = format!("/devices/{id}");
         let deleted = setup.delete(&path).await;
@@ -220,23 +159,13 @@ async fn a_deleted_device_is_on_its_way_out_then_gone() {
 #[tokio::test]
 async fn a_device_that_is_being_provisioned_or_locked_cannot_be_deleted() {
     let setup = Setup::default().await;
-    let seed = DeviceSeed {
-        state: DeviceState::Provisioning,
-        ..DeviceSeed::new("new", "da")
-    };
+    let seed = DeviceSeed { state: DeviceState::Provisioning, ..DeviceSeed::new("new", "da") };
     let new = setup.project.seed_device(seed).unwrap();
     let locked = setup.device("locked");
-    assert_eq!(
-        setup
-            .put(&format!("/devices/{locked}"), json!({"locked": true}))
-            .await
-            .status,
-        200
-    );
-    for (id, text) in [
-        (new, "Cannot delete a device while it is provisioning"),
-        (locked, "Cannot delete a locked item"),
-    ] {
+    assert_eq!(setup.put(&format!("/devices/{locked}"), json!({"locked": true})).await.status, 200);
+    for (id, text) in
+        [(new, "Cannot delete a device while it is provisioning"), (locked, "Cannot delete a locked item")]
+    {
         let got = setup.delete(&format!("/devices/{id}")).await;
         assert_eq!((got.status, got.json()), (422, json!({"errors": [text]})));
     }
@@ -253,13 +182,7 @@ async fn a_device_takes_changes_and_keeps_the_rest() {
     for got in [&changed, &again] {
         let device = got.json();
         assert_eq!(
-            [
-                &device["hostname"],
-                &device["tags"],
-                &device["description"],
-                &device["userdata"],
-                &device["customdata"]
-            ],
+            [&device["hostname"], &device["tags"], &device["description"], &device["userdata"], &device["customdata"]],
             [&json!("two"), &json!(["b"]), &json!("d"), &json!("#"), &json!({"k": 1})]
         );
     }
@@ -289,14 +212,8 @@ async fn a_gone_device_gives_back_all_it_held() {
 async fn lists_are_narrowed_by_every_filter() {
     let setup = Setup::default().await;
     let seeds = [
-        DeviceSeed {
-            tags: vec!["blue".to_owned()],
-            ..DeviceSeed::new("web-1", "da")
-        },
-        DeviceSeed {
-            purchase: Purchase::Spot,
-            ..DeviceSeed::new("web-2", "sv")
-        },
+        DeviceSeed { tags: vec!["blue".to_owned()], ..DeviceSeed::new("web-1", "da") },
+        DeviceSeed { purchase: Purchase::Spot, ..DeviceSeed::new("web-2", "sv") },
         DeviceSeed {
             purchase: Purchase::Reserved,
             instance_type: "m3.large.x86".to_owned(),
@@ -346,16 +263,9 @@ async fn the_project_counts_its_devices_and_can_show_them() {
     let project = setup.get(&format!("/projects/{}", setup.p)).await.json();
     assert_eq!(
         [&project["id"], &project["devices"], &project["bgp_config"]],
-        [
-            &json!(setup.p),
-            &json!([{"href": format!("/metal/v1/devices/{id}")}]),
-            &json!(null)
-        ]
+        [&json!(setup.p), &json!([{"href": format!("/metal/v1/devices/{id}")}]), &json!(null)]
     );
-    let expanded = setup
-        .get(&format!("/projects/{}?include=devices", setup.p))
-        .await
-        .json();
+    let expanded = setup.get(&format!("/projects/{}?include=devices", setup.p)).await.json();
     assert_eq!(expanded["devices"][0]["hostname"], "one");
     assert_eq!(setup.get("/user").await.json()["default_project_id"], json!(setup.p));
 }

@@ -25,22 +25,8 @@ async fn canned_answers_arrive_as_they_were_written() {
             r#"{"errors":["a","b"]}"#.to_owned(),
             true,
         ),
-        (
-            "one text",
-            CannedReply::error(401, "a"),
-            401,
-            json_type,
-            r#"{"error":"a"}"#.to_owned(),
-            true,
-        ),
-        (
-            "the API's own 500",
-            CannedReply::oh_snap(),
-            500,
-            json_type,
-            json!({"errors": [snap]}).to_string(),
-            true,
-        ),
+        ("one text", CannedReply::error(401, "a"), 401, json_type, r#"{"error":"a"}"#.to_owned(), true),
+        ("the API's own 500", CannedReply::oh_snap(), 500, json_type, json!({"errors": [snap]}).to_string(), true),
         ("an empty 503", CannedReply::empty(503), 503, None, String::new(), false),
         (
             "an HTML 502",
@@ -52,17 +38,9 @@ async fn canned_answers_arrive_as_they_were_written() {
         ),
     ] {
         let setup = Setup::default().await;
-        setup
-            .project
-            .faults()
-            .push(Fault::on("GET /projects/{p}/devices", Effect::Reply(reply)).once())
-            .unwrap();
+        setup.project.faults().push(Fault::on("GET /projects/{p}/devices", Effect::Reply(reply)).once()).unwrap();
         let got = setup.get(&setup.path("devices")).await;
-        assert_eq!(
-            (got.status, got.header("content-type"), &got.text),
-            (status, content_type, &body),
-            "{name}"
-        );
+        assert_eq!((got.status, got.header("content-type"), &got.text), (status, content_type, &body), "{name}");
         assert_eq!(got.header("x-request-id").is_some(), from_api, "{name}");
         assert_eq!(setup.get(&setup.path("devices")).await.status, 200, "{name}");
     }
@@ -78,11 +56,7 @@ async fn a_429_comes_with_and_without_a_time_to_wait() {
         assert_eq!((got.status, got.header("retry-after")), (429, retry_after.map(|_| "7")));
     }
     let limited = CannedReply::too_many_requests(None).header("x-ratelimit-reset", "1709251260".to_owned());
-    setup
-        .project
-        .faults()
-        .push(Fault::on("*", Effect::Reply(limited)).once())
-        .unwrap();
+    setup.project.faults().push(Fault::on("*", Effect::Reply(limited)).once()).unwrap();
     assert_eq!(setup.get("/user").await.header("x-ratelimit-reset"), Some("1709251260"));
 }
 
@@ -102,11 +76,7 @@ async fn a_write_is_cut_or_failed_before_or_after_it_took_effect() {
         let got = setup.send(Method::POST, &setup.path("ips"), order()).await;
         assert_eq!(got.ok().map(|got| got.status), answered, "{name}");
         assert_eq!(setup.project.reservations().len(), reservations, "{name}");
-        assert_eq!(
-            setup.project.journal().count(route),
-            1,
-            "{name}: a cut is not retried behind our back"
-        );
+        assert_eq!(setup.project.journal().count(route), 1, "{name}: a cut is not retried behind our back");
         assert_eq!(setup.project.faults().struck(id), 1, "{name}");
     }
 }
@@ -121,10 +91,7 @@ async fn a_session_that_was_made_in_spite_of_a_500_is_a_duplicate() {
     let body = json!({"address_family": "ipv4"});
     assert_eq!(setup.post(&path, body.clone()).await.status, 500);
     let again = setup.post(&path, body).await;
-    assert_eq!(
-        again.json(),
-        json!({"errors": ["Address family already has session with ipv4"]})
-    );
+    assert_eq!(again.json(), json!({"errors": ["Address family already has session with ipv4"]}));
 }
 
 #[tokio::test]
@@ -133,18 +100,10 @@ async fn bodies_are_spoilt() {
     setup.device("one");
     let whole = setup.get(&setup.path("devices")).await;
     for (effect, content_type, text) in [
-        (
-            Effect::TruncatedJson,
-            "application/json; charset=utf-8",
-            &whole.text[..whole.text.len() / 2],
-        ),
+        (Effect::TruncatedJson, "application/json; charset=utf-8", &whole.text[..whole.text.len() / 2]),
         (Effect::WrongContentType, "text/html", &whole.text),
     ] {
-        setup
-            .project
-            .faults()
-            .push(Fault::on("*", effect.clone()).once())
-            .unwrap();
+        setup.project.faults().push(Fault::on("*", effect.clone()).once()).unwrap();
         let got = setup.get(&setup.path("devices")).await;
         assert_eq!(
             (got.status, got.header("content-type"), got.text.as_str()),
@@ -177,11 +136,7 @@ async fn a_client_that_waits_gives_up() {
 async fn a_delay_lets_the_request_go_on() {
     let setup = Setup::default().await;
     let delay = Duration::from_millis(50);
-    setup
-        .project
-        .faults()
-        .push(Fault::on("*", Effect::Delay(delay)).once())
-        .unwrap();
+    setup.project.faults().push(Fault::on("*", Effect::Delay(delay)).once()).unwrap();
     let began = Instant::now();
     assert_eq!(setup.get("/user").await.status, 200);
     assert!(began.elapsed() >= delay);
@@ -193,16 +148,11 @@ async fn entries_move_between_pages() {
     for number in 0..4 {
         setup.device(&format!("node-{number}"));
     }
-    let fault = Fault::on("GET /projects/{p}/devices", Effect::ShiftPage(1))
-        .skip(1)
-        .once();
+    let fault = Fault::on("GET /projects/{p}/devices", Effect::ShiftPage(1)).skip(1).once();
     setup.project.faults().push(fault).unwrap();
     let mut names = Vec::new();
     for page in 1..=2 {
-        let list = setup
-            .get(&setup.path(&format!("devices?per_page=2&page={page}")))
-            .await
-            .json();
+        let list = setup.get(&setup.path(&format!("devices?per_page=2&page={page}"))).await.json();
         assert_eq!(list["meta"]["total"], 4);
         names.extend(each(&list["devices"], "hostname"));
     }
@@ -217,10 +167,7 @@ async fn one_device_can_be_refused_among_many() {
     let fault = Fault::on("GET /devices/{d}", Effect::Reply(reply)).at(&format!("/devices/{one}"));
     let id = setup.project.faults().push(fault).unwrap();
     let statuses = async || {
-        [
-            setup.get(&format!("/devices/{one}")).await.status,
-            setup.get(&format!("/devices/{two}")).await.status,
-        ]
+        [setup.get(&format!("/devices/{one}")).await.status, setup.get(&format!("/devices/{two}")).await.status]
     };
     assert_eq!(statuses().await, [403, 200]);
     setup.project.faults().remove(id);
@@ -234,17 +181,9 @@ async fn the_journal_tells_how_each_request_ended() {
     faults.push(Fault::on("GET /user", Effect::Cut).once()).unwrap();
     assert!(setup.send(Method::GET, "/user", None).await.is_err());
     faults.push(Fault::on("GET /user", Effect::Hang).once()).unwrap();
-    let request = setup
-        .request(Method::GET, "/user", None)
-        .timeout(Duration::from_millis(50));
+    let request = setup.request(Method::GET, "/user", None).timeout(Duration::from_millis(50));
     assert!(got(request).await.is_err());
     setup.get("/user").await;
-    let outcomes: Vec<Outcome> = setup
-        .project
-        .journal()
-        .latest()
-        .into_iter()
-        .map(|entry| entry.outcome)
-        .collect();
+    let outcomes: Vec<Outcome> = setup.project.journal().latest().into_iter().map(|entry| entry.outcome).collect();
     assert_eq!(outcomes, [Outcome::Cut, Outcome::Open, Outcome::Answered(200)]);
 }

@@ -9,12 +9,9 @@ use crate::sandbox::metal::{AddressFamily, BgpSeed, SimulatorConfig};
 const LAG: Duration = Duration::from_secs(5);
 
 async fn lagging() -> Setup {
-    let setup = Setup::new(SimulatorConfig {
-        visibility_lag: LAG,
-        session_visibility_lag: LAG,
-        ..SimulatorConfig::default()
-    })
-    .await;
+    let setup =
+        Setup::new(SimulatorConfig { visibility_lag: LAG, session_visibility_lag: LAG, ..SimulatorConfig::default() })
+            .await;
     setup.project.set_bgp(BgpSeed::default());
     setup
 }
@@ -28,23 +25,14 @@ async fn devices_join_and_leave_lists_late() {
     let setup = lagging().await;
     let id = setup.device("one");
     let listed = async || setup.get(&setup.path("devices")).await.json()["meta"]["total"].clone();
-    assert_eq!(
-        (setup.get(&format!("/devices/{id}")).await.status, listed().await),
-        (200, json!(0))
-    );
+    assert_eq!((setup.get(&format!("/devices/{id}")).await.status, listed().await), (200, json!(0)));
     setup.project.advance(LAG);
     assert_eq!(listed().await, 1);
 
     setup.project.remove_device(&id).unwrap();
-    assert_eq!(
-        (setup.get(&format!("/devices/{id}")).await.status, listed().await),
-        (404, json!(1))
-    );
+    assert_eq!((setup.get(&format!("/devices/{id}")).await.status, listed().await), (404, json!(1)));
     let ghost = &setup.get(&setup.path("devices")).await.json()["devices"][0];
-    assert_eq!(
-        (ghost["state"].clone(), count(&ghost["ip_addresses"])),
-        (json!("active"), 3)
-    );
+    assert_eq!((ghost["state"].clone(), count(&ghost["ip_addresses"])), (json!("active"), 3));
     setup.project.advance(LAG);
     assert_eq!(listed().await, 0);
 }
@@ -55,17 +43,11 @@ async fn reservations_join_and_leave_lists_late() {
     let body = json!({"type": "public_ipv4", "quantity": 1, "metro": "da"});
     let id = setup.post(&setup.path("ips"), body).await.id();
     let listed = async || setup.get(&setup.path("ips")).await.json()["meta"]["total"].clone();
-    assert_eq!(
-        (setup.get(&format!("/ips/{id}")).await.status, listed().await),
-        (200, json!(0))
-    );
+    assert_eq!((setup.get(&format!("/ips/{id}")).await.status, listed().await), (200, json!(0)));
     setup.project.advance(LAG);
     assert_eq!(listed().await, 1);
     setup.delete(&format!("/ips/{id}")).await;
-    assert_eq!(
-        (setup.get(&format!("/ips/{id}")).await.status, listed().await),
-        (404, json!(1))
-    );
+    assert_eq!((setup.get(&format!("/ips/{id}")).await.status, listed().await), (404, json!(1)));
     setup.project.advance(LAG);
     assert_eq!(listed().await, 0);
 }
@@ -80,10 +62,7 @@ async fn assignments_lag_in_lists_and_not_in_their_reservation() {
     let assign = json!({"address": reservation.json()["address"]});
     let assignment = setup.post(&format!("/devices/{device}/ips"), assign).await.id();
     let seen = async || {
-        let list = setup
-            .get(&setup.path("ips?types=public_ipv4&include=assignments"))
-            .await
-            .json();
+        let list = setup.get(&setup.path("ips?types=public_ipv4&include=assignments")).await.json();
         let object = setup.get(&format!("/ips/{}", reservation.id())).await.json();
         let of_device = setup.get(&format!("/devices/{device}/ips")).await.json();
         let listed = count(&list["ip_addresses"][0]["assignments"]);
@@ -114,12 +93,7 @@ async fn sessions_lag_in_every_list() {
     };
     assert_eq!(setup.get(&format!("/bgp/sessions/{id}")).await.status, 200);
     assert_eq!(seen().await, [0; 4]);
-    let again = setup
-        .post(
-            &format!("/devices/{device}/bgp/sessions"),
-            json!({"address_family": "ipv4"}),
-        )
-        .await;
+    let again = setup.post(&format!("/devices/{device}/bgp/sessions"), json!({"address_family": "ipv4"})).await;
     assert_eq!(again.status, 422, "a duplicate is known at once");
     setup.project.advance(LAG);
     assert_eq!(seen().await, [1; 4]);

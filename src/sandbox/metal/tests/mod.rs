@@ -53,18 +53,10 @@ impl Setup {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = ClockStart::Manual(Timestamp::from_second(1_709_251_200).unwrap());
         let key = config.auth_token.reveal().to_owned();
-        let simulator = MetalSimulator::start(SimulatorConfig { clock, ..config })
-            .await
-            .unwrap();
+        let simulator = MetalSimulator::start(SimulatorConfig { clock, ..config }).await.unwrap();
         let project = simulator.state();
         let p = project.id();
-        Self {
-            simulator,
-            project,
-            http: reqwest::Client::new(),
-            key,
-            p,
-        }
+        Self { simulator, project, http: reqwest::Client::new(), key, p }
     }
 
     async fn default() -> Self {
@@ -76,12 +68,8 @@ impl Setup {
     }
 
     fn request(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::RequestBuilder {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.simulator.base_url()));
-        let request = request
-            .header("x-auth-token", &self.key)
-            .header("accept", "application/json");
+        let request = self.http.request(method, format!("{}{path}", self.simulator.base_url()));
+        let request = request.header("x-auth-token", &self.key).header("accept", "application/json");
         match body {
             Some(body) => request.json(&body),
             None => request,
@@ -120,18 +108,10 @@ impl Setup {
 async fn got(request: reqwest::RequestBuilder) -> reqwest::Result<Got> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(Got {
-        status,
-        headers,
-        text: response.text().await?,
-    })
+    Ok(Got { status, headers, text: response.text().await? })
 }
 
 /// One field of every entry of a list.
 fn each(list: &Value, field: &str) -> Vec<Value> {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| entry[field].clone())
-        .collect()
+    list.as_array().unwrap().iter().map(|entry| entry[field].clone()).collect()
 }

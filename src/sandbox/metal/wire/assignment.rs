@@ -12,10 +12,7 @@ impl Wire<'_> {
     pub(crate) fn assignment(&self, assignment: &Assignment, expansion: &Expansion) -> Value {
         let device = self.device_of(&assignment.device);
         let metro = device.map(|device| device.metro);
-        let port = self
-            .world
-            .identities
-            .of("port", &format!("{}/bond0", assignment.device));
+        let port = self.world.identities.of("port", &format!("{}/bond0", assignment.device));
         let mut object = json!({
             "id": assignment.id,
             "type": "IPAssignment",
@@ -47,25 +44,11 @@ impl Wire<'_> {
         if expansion.includes("parent_block") {
             object["parent_block"] = self.parent_block(assignment);
         }
-        self.drift(
-            object,
-            &[
-                "global_ip",
-                "details",
-                "interface",
-                "customdata",
-                "facility",
-                "manageable",
-            ],
-        )
+        self.drift(object, &["global_ip", "details", "interface", "customdata", "facility", "manageable"])
     }
 
     fn parent_block(&self, assignment: &Assignment) -> Value {
-        let parent = self
-            .world
-            .reservations
-            .get(&assignment.reservation)
-            .and_then(|parent| parent.block);
+        let parent = self.world.reservations.get(&assignment.reservation).and_then(|parent| parent.block);
         parent.map_or(Value::Null, |block| {
             json!({
                 "network": block.network(),

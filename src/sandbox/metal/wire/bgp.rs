@@ -18,9 +18,7 @@ impl Wire<'_> {
         let Some(bgp) = &self.world.bgp else { return json!({}) };
         let sessions: Vec<Value> = if expansion.includes("sessions") {
             let inner = expansion.below("sessions");
-            self.listed_sessions()
-                .map(|session| self.session(session, &inner))
-                .collect()
+            self.listed_sessions().map(|session| self.session(session, &inner)).collect()
         } else {
             Vec::new()
         };
@@ -77,12 +75,8 @@ impl Wire<'_> {
 
     fn neighbor(&self, device: &Device, session: &Session) -> Value {
         let own = self.management_address(device, session.family);
-        let single_hop = self
-            .world
-            .config
-            .single_hop_metros
-            .iter()
-            .any(|code| code.eq_ignore_ascii_case(device.metro.code));
+        let single_hop =
+            self.world.config.single_hop_metros.iter().any(|code| code.eq_ignore_ascii_case(device.metro.code));
         let peers = match (single_hop, session.family) {
             (true, _) => own.iter().map(|own| own.net.network().to_string()).collect(),
             (false, AddressFamily::Ipv4) => ["169.254.255.1", "169.254.255.2"].map(str::to_owned).to_vec(),
@@ -113,16 +107,12 @@ impl Wire<'_> {
     }
 
     fn management_address(&self, device: &Device, family: AddressFamily) -> Option<&Assignment> {
-        device
-            .assignments
-            .iter()
-            .filter_map(|id| self.world.assignments.get(id))
-            .find(|assignment| {
-                assignment.role == Role::Management
-                    && match family {
-                        AddressFamily::Ipv4 => assignment.net.network().is_ipv4() && !assignment.public,
-                        AddressFamily::Ipv6 => assignment.net.network().is_ipv6(),
-                    }
-            })
+        device.assignments.iter().filter_map(|id| self.world.assignments.get(id)).find(|assignment| {
+            assignment.role == Role::Management
+                && match family {
+                    AddressFamily::Ipv4 => assignment.net.network().is_ipv4() && !assignment.public,
+                    AddressFamily::Ipv6 => assignment.net.network().is_ipv6(),
+                }
+        })
     }
 }

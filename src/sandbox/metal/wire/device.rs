@@ -14,10 +14,7 @@ impl Wire<'_> {
         let ids = &self.world.identities;
         let plan = format!("plans/{}", ids.of("plan", &device.instance_type));
         let metro = format!("locations/metros/{}", ids.of("metro", device.metro.code));
-        let system = format!(
-            "operating-systems/{}",
-            ids.of("operating-system", &device.operating_system)
-        );
+        let system = format!("operating-systems/{}", ids.of("operating-system", &device.operating_system));
         let object = json!({
             "id": device.id,
             "short_id": device.id.split('-').next(),
@@ -57,17 +54,7 @@ impl Wire<'_> {
             "ip_addresses": self.device_addresses(device, expansion),
             "href": href(&format!("devices/{}", device.id)),
         });
-        self.drift(
-            object,
-            &[
-                "hardware_reservation",
-                "description",
-                "volumes",
-                "customdata",
-                "facility",
-                "iqn",
-            ],
-        )
+        self.drift(object, &["hardware_reservation", "description", "volumes", "customdata", "facility", "iqn"])
     }
 
     /// The addresses a device has, in order of assignment.
@@ -85,12 +72,7 @@ impl Wire<'_> {
     /// A hardware address that is the device's own in every run.
     pub(crate) fn mac_address(device: &Device, port: u8) -> String {
         let bytes = digest(&device.id);
-        format!(
-            "b8:59:9f:{:02x}:{:02x}:{:02x}",
-            bytes[0],
-            bytes[1],
-            (bytes[2] & 0xf0) | port
-        )
+        format!("b8:59:9f:{:02x}:{:02x}:{:02x}", bytes[0], bytes[1], (bytes[2] & 0xf0) | port)
     }
 
     fn device_addresses(&self, device: &Device, expansion: &Expansion) -> Value {
@@ -103,16 +85,8 @@ impl Wire<'_> {
     }
 
     fn network_ports(&self, device: &Device, expansion: &Expansion) -> Value {
-        let kind = if device.network == Networking::Layer2 {
-            "layer2-bonded"
-        } else {
-            "layer3"
-        };
-        let ports = [
-            ("bond0", "NetworkBondPort"),
-            ("eth0", "NetworkPort"),
-            ("eth1", "NetworkPort"),
-        ];
+        let kind = if device.network == Networking::Layer2 { "layer2-bonded" } else { "layer3" };
+        let ports = [("bond0", "NetworkBondPort"), ("eth0", "NetworkPort"), ("eth1", "NetworkPort")];
         let ports = (0_u8..).zip(ports).map(|(index, (name, class))| {
             let id = self.world.identities.of("port", &format!("{}/{name}", device.id));
             expansion.whole_unless_excluded("network_ports", &format!("ports/{id}"), |_| {

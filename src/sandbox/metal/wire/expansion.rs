@@ -24,10 +24,7 @@ struct Paths {
 
 impl Expansion {
     pub(crate) fn parse<'a>(include: impl Iterator<Item = &'a str>, exclude: impl Iterator<Item = &'a str>) -> Self {
-        Self {
-            include: Paths::parse(include),
-            exclude: Paths::parse(exclude),
-        }
+        Self { include: Paths::parse(include), exclude: Paths::parse(exclude) }
     }
 
     pub(crate) fn includes(&self, field: &str) -> bool {
@@ -36,20 +33,12 @@ impl Expansion {
 
     /// A reference that is a stub by default.
     pub(crate) fn stub_unless_included(&self, field: &str, path: &str, whole: impl FnOnce(&Self) -> Value) -> Value {
-        if self.includes(field) && !self.excludes(field) {
-            whole(&self.below(field))
-        } else {
-            stub(path)
-        }
+        if self.includes(field) && !self.excludes(field) { whole(&self.below(field)) } else { stub(path) }
     }
 
     /// A reference that is expanded by default.
     pub(crate) fn whole_unless_excluded(&self, field: &str, path: &str, whole: impl FnOnce(&Self) -> Value) -> Value {
-        if self.excludes(field) {
-            stub(path)
-        } else {
-            whole(&self.below(field))
-        }
+        if self.excludes(field) { stub(path) } else { whole(&self.below(field)) }
     }
 
     pub(crate) fn excludes(&self, field: &str) -> bool {
@@ -59,21 +48,14 @@ impl Expansion {
     /// What holds inside the object behind a field.
     pub(crate) fn below(&self, field: &str) -> Self {
         let inside = |paths: &Paths| paths.below.get(field).cloned().unwrap_or_default();
-        Self {
-            include: inside(&self.include),
-            exclude: inside(&self.exclude),
-        }
+        Self { include: inside(&self.include), exclude: inside(&self.exclude) }
     }
 }
 
 impl Paths {
     fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Self {
         let mut root = Self::default();
-        for path in values
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|path| !path.is_empty())
-        {
+        for path in values.flat_map(|value| value.split(',')).map(str::trim).filter(|path| !path.is_empty()) {
             let mut node = &mut root;
             for field in path.split('.').take(LEVELS) {
                 node = node.below.entry(field.to_owned()).or_default();

@@ -65,11 +65,7 @@ impl Wire<'_> {
     pub(crate) fn device_of(&self, id: &str) -> Option<&Device> {
         match self.view {
             View::Object => self.world.devices.get(id),
-            View::List => self
-                .world
-                .devices
-                .get(id)
-                .or_else(|| self.world.devices.get_listed(id, self.now())),
+            View::List => self.world.devices.get(id).or_else(|| self.world.devices.get_listed(id, self.now())),
         }
     }
 
@@ -88,10 +84,7 @@ impl Wire<'_> {
             return object;
         };
         if self.world.config.schema_drift >= SchemaDrift::UnknownFields {
-            fields.insert(
-                "lifecycle_hints".to_owned(),
-                json!({"beta": [1, "two", null, {"three": true}]}),
-            );
+            fields.insert("lifecycle_hints".to_owned(), json!({"beta": [1, "two", null, {"three": true}]}));
             fields.insert("revision".to_owned(), json!(18_446_744_073_709_551_615_u64));
         }
         if self.world.config.schema_drift >= SchemaDrift::MissingFields {

@@ -26,9 +26,7 @@ impl Page {
 
     /// The entries of this page, in order.
     pub(crate) fn of<T>(self, entries: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
-        entries
-            .skip((self.number - 1).saturating_mul(self.size))
-            .take(self.size)
+        entries.skip((self.number - 1).saturating_mul(self.size)).take(self.size)
     }
 
     /// The description of this page in a list of `total` entries under `path`.
@@ -61,14 +59,7 @@ mod tests {
             (Some("3"), Some("25"), Page { number: 3, size: 25 }),
             (Some("0"), Some("0"), Page { number: 1, size: 10 }),
             (Some("x"), Some("-1"), Page { number: 1, size: 10 }),
-            (
-                Some("999999"),
-                Some("5000"),
-                Page {
-                    number: 100_000,
-                    size: 1000,
-                },
-            ),
+            (Some("999999"), Some("5000"), Page { number: 100_000, size: 1000 }),
         ] {
             assert_eq!(Page::parse(number, size, 10, 1000), expected, "{number:?} {size:?}");
         }
@@ -77,12 +68,9 @@ mod tests {
     #[test]
     fn meta_of_first_middle_last_and_beyond() {
         let link = |page: usize| json!({ "href": format!("/metal/v1/x?page={page}") });
-        for (number, previous, next) in [
-            (1, Value::Null, link(2)),
-            (2, link(1), link(3)),
-            (3, link(2), Value::Null),
-            (4, link(3), Value::Null),
-        ] {
+        for (number, previous, next) in
+            [(1, Value::Null, link(2)), (2, link(1), link(3)), (3, link(2), Value::Null), (4, link(3), Value::Null)]
+        {
             let page = Page { number, size: 10 };
             let expected = json!({"first": link(1), "previous": previous, "self": link(number), "next": next,
                 "last": link(3), "total": 21, "current_page": number, "last_page": 3});

@@ -11,14 +11,12 @@ impl Wire<'_> {
         let config = &self.world.config;
         let ids = &self.world.identities;
         let devices = self.world.devices.listed(self.now()).map(|device| {
-            expansion.stub_unless_included("devices", &format!("devices/{}", device.id), |inner| {
-                self.device(device, inner)
-            })
+            expansion
+                .stub_unless_included("devices", &format!("devices/{}", device.id), |inner| self.device(device, inner))
         });
         let bgp = self.world.bgp.as_ref().map_or(Value::Null, |bgp| {
-            expansion.stub_unless_included("bgp_config", &format!("bgp-configs/{}", bgp.id), |inner| {
-                self.bgp_config(inner)
-            })
+            expansion
+                .stub_unless_included("bgp_config", &format!("bgp-configs/{}", bgp.id), |inner| self.bgp_config(inner))
         });
         let project = json!({
             "id": config.project_id,

@@ -52,17 +52,7 @@ impl Wire<'_> {
                 object["assignments"] = self.assignments(reservation, expansion);
             }
         }
-        self.drift(
-            object,
-            &[
-                "facility",
-                "details",
-                "metal_gateway",
-                "customdata",
-                "requested_by",
-                "bill",
-            ],
-        )
+        self.drift(object, &["facility", "details", "metal_gateway", "customdata", "requested_by", "bill"])
     }
 
     /// The addresses of a reservation that point at devices.
@@ -100,11 +90,7 @@ impl Wire<'_> {
             for field in ["address", "network", "gateway", "netmask"] {
                 object[field] = Value::Null;
             }
-            object["address_family"] = json!(if reservation.kind == ReservationKind::PublicIpv6 {
-                6
-            } else {
-                4
-            });
+            object["address_family"] = json!(if reservation.kind == ReservationKind::PublicIpv6 { 6 } else { 4 });
             object["cidr"] = Value::Null;
             return;
         };

@@ -91,11 +91,7 @@ impl World {
     }
 
     pub(super) fn address_drained(&mut self, reservation: &str, net: IpNet) {
-        if let Some(space) = self
-            .reservations
-            .get_mut(reservation)
-            .and_then(|held| held.space.as_mut())
-        {
+        if let Some(space) = self.reservations.get_mut(reservation).and_then(|held| held.space.as_mut()) {
             space.give_back(net);
         }
     }
@@ -110,15 +106,12 @@ impl World {
         if network == Networking::Layer3 {
             let (block, piece) = self.device_block(metro)?;
             self.insert_assignment(device, &block, piece, Role::Management);
-            let (block, piece) = self
-                .project_block(&ReservationKind::PublicIpv6, metro, 127)
-                .ok_or_else(|| full.clone())?;
+            let (block, piece) =
+                self.project_block(&ReservationKind::PublicIpv6, metro, 127).ok_or_else(|| full.clone())?;
             self.insert_assignment(device, &block, piece, Role::Management);
         }
         if network != Networking::Layer2 {
-            let (block, piece) = self
-                .project_block(&ReservationKind::PrivateIpv4, metro, 31)
-                .ok_or(full)?;
+            let (block, piece) = self.project_block(&ReservationKind::PrivateIpv4, metro, 31).ok_or(full)?;
             self.insert_assignment(device, &block, piece, Role::Management);
         }
         Ok(())
@@ -162,10 +155,7 @@ impl World {
         let Some(assignment) = self.assignments.remove(id, until) else {
             return;
         };
-        let due = Due::AddressDrained {
-            reservation: assignment.reservation.clone(),
-            net: assignment.net,
-        };
+        let due = Due::AddressDrained { reservation: assignment.reservation.clone(), net: assignment.net };
         self.schedule(later(self.now, self.config.drain_delay), due);
     }
 }

@@ -20,10 +20,7 @@ pub(crate) struct BgpConfig {
 
 impl fmt::Debug for BgpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BgpConfig")
-            .field("id", &self.id)
-            .field("status", &self.status)
-            .finish_non_exhaustive()
+        f.debug_struct("BgpConfig").field("id", &self.id).field("status", &self.status).finish_non_exhaustive()
     }
 }
 
@@ -129,13 +126,7 @@ impl World {
             BgpDeployment::Local => (BgpStatus::Enabled, LOCAL_ASN),
             BgpDeployment::Global => (BgpStatus::Requested, asn),
         };
-        self.set_bgp(BgpSeed {
-            status,
-            deployment,
-            asn,
-            md5,
-            max_prefix: DEFAULT_MAX_PREFIX,
-        });
+        self.set_bgp(BgpSeed { status, deployment, asn, md5, max_prefix: DEFAULT_MAX_PREFIX });
         Ok(())
     }
 

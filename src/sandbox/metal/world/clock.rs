@@ -30,12 +30,7 @@ impl Clock {
             ClockStart::Real => Timestamp::now(),
             ClockStart::Manual(at) => at,
         };
-        Self {
-            start,
-            began: Instant::now(),
-            base,
-            advanced: Mutex::new(Duration::ZERO),
-        }
+        Self { start, began: Instant::now(), base, advanced: Mutex::new(Duration::ZERO) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -193,9 +193,7 @@ impl World {
         let device = self.device(id)?;
         match device.state {
             DeviceState::Queued | DeviceState::Provisioning => {
-                return Err(Refusal::unprocessable(
-                    "Cannot delete a device while it is provisioning",
-                ));
+                return Err(Refusal::unprocessable("Cannot delete a device while it is provisioning"));
             }
             DeviceState::Deprovisioning => return Ok(()),
             _ => {}
@@ -215,9 +213,7 @@ impl World {
             (A::Reboot | A::Rescue, S::Active) => S::Active,
             (A::Reinstall, S::Active | S::Inactive) => S::Reinstalling,
             (_, state) => {
-                return Err(Refusal::unprocessable(&format!(
-                    "Device is {state} and cannot perform this action"
-                )));
+                return Err(Refusal::unprocessable(&format!("Device is {state} and cannot perform this action")));
             }
         };
         self.set_device_state(id, next)
@@ -289,10 +285,7 @@ impl World {
         let Some(device) = self.devices.get(id).filter(|device| following(&device.state).is_some()) else {
             return;
         };
-        let due = Due::DeviceStep {
-            id: id.to_owned(),
-            epoch: device.epoch,
-        };
+        let due = Due::DeviceStep { id: id.to_owned(), epoch: device.epoch };
         self.schedule(later(self.now, self.config.transition_delay), due);
     }
 }

@@ -21,11 +21,7 @@ impl Holders {
     }
 
     pub(crate) fn withdraw(&mut self, id: &str, block: IpNet) {
-        if self
-            .blocks
-            .get(&block.network())
-            .is_some_and(|(_, holder)| holder == id)
-        {
+        if self.blocks.get(&block.network()).is_some_and(|(_, holder)| holder == id) {
             self.blocks.remove(&block.network());
         }
     }

@@ -14,10 +14,7 @@ pub(crate) struct Identities {
 
 impl Identities {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            counters: HashMap::new(),
-        }
+        Self { seed, counters: HashMap::new() }
     }
 
     pub(crate) fn next(&mut self, noun: &'static str) -> String {

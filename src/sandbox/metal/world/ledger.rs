@@ -35,14 +35,8 @@ impl Ledger {
         for Metro { index, .. } in all_metros() {
             let (sixteen, within) = (usize::from(index / 16), (index % 16) * 16);
             let (elastic, management) = [([147, 75], [139, 178]), ([145, 40], [136, 144])][sixteen];
-            pools.insert(
-                Pool::Elastic(index),
-                Space::new(v4([elastic[0], elastic[1], within, 0], 20)),
-            );
-            pools.insert(
-                Pool::Management(index),
-                Space::new(v4([management[0], management[1], within, 0], 20)),
-            );
+            pools.insert(Pool::Elastic(index), Space::new(v4([elastic[0], elastic[1], within, 0], 20)));
+            pools.insert(Pool::Management(index), Space::new(v4([management[0], management[1], within, 0], 20)));
             pools.insert(Pool::Private(index), Space::new(v4([10, 64 + index, 0, 0], 16)));
             let six = Ipv6Addr::new(0x2604, 0x1380, 0x4600 + u16::from(index), 0, 0, 0, 0, 0);
             pools.insert(Pool::Ipv6(index), Space::new(IpNet::V6(Ipv6Net::new_assert(six, 48))));
@@ -57,10 +51,7 @@ impl Ledger {
     /// Keeps a block that was chosen by name from being handed out. A block outside every pool is never handed out
     /// anyway; false when any part of it is in use.
     pub(crate) fn take(&mut self, block: IpNet) -> bool {
-        self.pools
-            .values_mut()
-            .find(|space| space.contains(block))
-            .is_none_or(|space| space.take(block))
+        self.pools.values_mut().find(|space| space.contains(block)).is_none_or(|space| space.take(block))
     }
 
     pub(crate) fn give_back(&mut self, block: IpNet) {

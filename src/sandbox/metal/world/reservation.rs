@@ -165,10 +165,7 @@ impl World {
         let id = self.insert_reservation(order, block, Origin::Requested);
         let approval = self.config.approval;
         if block.is_none() && approval.decision != Decision::Hold {
-            let due = Due::Decision {
-                reservation: id.clone(),
-                decision: approval.decision,
-            };
+            let due = Due::Decision { reservation: id.clone(), decision: approval.decision };
             self.schedule(later(self.now, approval.after), due);
         }
         Ok(id)
@@ -194,11 +191,7 @@ impl World {
 
     /// Ends a pending reservation's wait.
     pub(crate) fn decide(&mut self, id: &str, decision: Decision) {
-        let Some(pending) = self
-            .reservations
-            .get(id)
-            .filter(|r| r.state == ReservationState::Pending)
-        else {
+        let Some(pending) = self.reservations.get(id).filter(|r| r.state == ReservationState::Pending) else {
             return;
         };
         let (kind, quantity, metro) = (pending.kind.clone(), pending.quantity, pending.metro);
@@ -272,20 +265,11 @@ impl World {
 
     /// The /31 that only one device uses.
     pub(super) fn device_block(&mut self, metro: Metro) -> Result<(String, IpNet), Refusal> {
-        let block = self
-            .ledger
-            .allocate(Pool::Management(metro.index), 31)
-            .ok_or_else(|| Refusal::unprocessable(NO_SPACE))?;
-        let order = ReservationOrder {
-            quantity: 2,
-            ..ReservationOrder::of(ReservationKind::PublicIpv4, Some(metro))
-        };
+        let block =
+            self.ledger.allocate(Pool::Management(metro.index), 31).ok_or_else(|| Refusal::unprocessable(NO_SPACE))?;
+        let order = ReservationOrder { quantity: 2, ..ReservationOrder::of(ReservationKind::PublicIpv4, Some(metro)) };
         let id = self.insert_reservation(order, Some(block), Origin::DeviceBlock);
-        if let Some(space) = self
-            .reservations
-            .get_mut(&id)
-            .and_then(|reservation| reservation.space.as_mut())
-        {
+        if let Some(space) = self.reservations.get_mut(&id).and_then(|reservation| reservation.space.as_mut()) {
             let taken = space.take(block);
             debug_assert!(taken, "a new block is free");
         }
@@ -300,11 +284,7 @@ impl World {
         });
         let reservation = Reservation {
             id: id.clone(),
-            state: if block.is_some() {
-                ReservationState::Created
-            } else {
-                ReservationState::Pending
-            },
+            state: if block.is_some() { ReservationState::Created } else { ReservationState::Pending },
             kind: order.kind,
             block,
             quantity: block.map_or(order.quantity, addresses),
@@ -342,11 +322,7 @@ impl World {
         let over = order.kind == ReservationKind::PublicIpv4
             && self.public_in_use.saturating_add(order.quantity) > self.config.quota;
         let always = self.config.approval.required == ApprovalRequired::Always && public;
-        if over || always {
-            Grant::NeedsApproval
-        } else {
-            Grant::Now
-        }
+        if over || always { Grant::NeedsApproval } else { Grant::Now }
     }
 
     fn take_named_block(&mut self, kind: &ReservationKind, block: IpNet) -> Result<IpNet, Refusal> {
@@ -374,9 +350,7 @@ impl World {
 /// How many addresses a block of IPv4 has, which is what the quota counts.
 fn addresses(block: IpNet) -> u32 {
     match block {
-        IpNet::V4(block) => 1_u32
-            .checked_shl(32 - u32::from(block.prefix_len()))
-            .unwrap_or(u32::MAX),
+        IpNet::V4(block) => 1_u32.checked_shl(32 - u32::from(block.prefix_len())).unwrap_or(u32::MAX),
         IpNet::V6(_) => 0,
     }
 }

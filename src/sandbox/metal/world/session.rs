@@ -64,9 +64,7 @@ impl World {
             return Err(Refusal::unprocessable("BGP is not enabled"));
         }
         if taken {
-            return Err(Refusal::unprocessable(&format!(
-                "Address family already has session with {family}"
-            )));
+            return Err(Refusal::unprocessable(&format!("Address family already has session with {family}")));
         }
         let id = self.identities.next("session");
         let session = Session {
@@ -80,8 +78,7 @@ impl World {
             created_at: self.now,
             updated_at: self.now,
         };
-        self.sessions
-            .insert(&id, session, later(self.now, self.config.session_visibility_lag));
+        self.sessions.insert(&id, session, later(self.now, self.config.session_visibility_lag));
         self.device_mut(device)?.sessions.push(id.clone());
         Ok(id)
     }
@@ -93,11 +90,7 @@ impl World {
 
     /// The sessions a device truly has.
     pub(crate) fn sessions_of(&self, device: &str) -> Result<impl Iterator<Item = &Session>, Refusal> {
-        Ok(self
-            .device(device)?
-            .sessions
-            .iter()
-            .filter_map(|id| self.sessions.get(id)))
+        Ok(self.device(device)?.sessions.iter().filter_map(|id| self.sessions.get(id)))
     }
 
     /// Asks the routers: a session is up while its device runs and announces no more than it may.
@@ -105,10 +98,7 @@ impl World {
         let max_prefix = self.bgp.as_ref().map_or(0, |bgp| bgp.max_prefix);
         let now = self.now;
         for session in self.sessions.live_mut() {
-            let running = self
-                .devices
-                .get(&session.device)
-                .is_some_and(|device| device.state == DeviceState::Active);
+            let running = self.devices.get(&session.device).is_some_and(|device| device.state == DeviceState::Active);
             let within = u32::try_from(session.announced.len()).is_ok_and(|routes| routes <= max_prefix);
             session.status = if running && within { "up" } else { "down" }.to_owned();
             session.learned_routes = if within { session.announced.clone() } else { Vec::new() };

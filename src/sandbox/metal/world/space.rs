@@ -17,10 +17,7 @@ pub(crate) struct Space {
 impl Space {
     pub(crate) fn new(block: IpNet) -> Self {
         let block = block.trunc();
-        Self {
-            free: BTreeMap::from([(block.prefix_len(), BTreeSet::from([bits(block)]))]),
-            block,
-        }
+        Self { free: BTreeMap::from([(block.prefix_len(), BTreeSet::from([bits(block)]))]), block }
     }
 
     pub(crate) fn contains(&self, piece: IpNet) -> bool {
@@ -29,11 +26,7 @@ impl Space {
 
     /// Takes the lowest piece of the best-fitting size.
     pub(crate) fn allocate(&mut self, prefix: u8) -> Option<IpNet> {
-        let (&from, pieces) = self
-            .free
-            .range(..=prefix)
-            .rev()
-            .find(|(_, pieces)| !pieces.is_empty())?;
+        let (&from, pieces) = self.free.range(..=prefix).rev().find(|(_, pieces)| !pieces.is_empty())?;
         let piece = self.net(*pieces.first()?, from)?;
         let wanted = IpNet::new(piece.network(), prefix).ok()?;
         self.take(wanted).then_some(wanted)
@@ -136,10 +129,7 @@ fn bits(net: IpNet) -> u128 {
 
 fn truncated(start: u128, prefix: u8, width: u8) -> u128 {
     let low = u32::from(width - prefix);
-    start
-        .checked_shr(low)
-        .and_then(|high| high.checked_shl(low))
-        .unwrap_or(0)
+    start.checked_shr(low).and_then(|high| high.checked_shl(low)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -155,21 +145,8 @@ mod tests {
     #[test]
     fn pieces_are_disjoint_lowest_first_and_run_out() {
         let mut space = Space::new(net("10.0.0.0/29"));
-        let taken: Vec<IpNet> = [31, 32, 31, 32, 31]
-            .into_iter()
-            .filter_map(|prefix| space.allocate(prefix))
-            .collect();
-        assert_eq!(
-            taken,
-            [
-                "10.0.0.0/31",
-                "10.0.0.2/32",
-                "10.0.0.4/31",
-                "10.0.0.3/32",
-                "10.0.0.6/31"
-            ]
-            .map(net)
-        );
+        let taken: Vec<IpNet> = [31, 32, 31, 32, 31].into_iter().filter_map(|prefix| space.allocate(prefix)).collect();
+        assert_eq!(taken, ["10.0.0.0/31", "10.0.0.2/32", "10.0.0.4/31", "10.0.0.3/32", "10.0.0.6/31"].map(net));
         assert_eq!(space.allocate(32), None);
     }
 
@@ -224,10 +201,7 @@ mod tests {
     fn free_pieces_are_listed_up_to_a_limit() {
         let mut space = Space::new(net("147.75.40.0/30"));
         assert!(space.take(net("147.75.40.1/32")));
-        assert_eq!(
-            space.available(32, 10),
-            ["147.75.40.0/32", "147.75.40.2/32", "147.75.40.3/32"].map(net)
-        );
+        assert_eq!(space.available(32, 10), ["147.75.40.0/32", "147.75.40.2/32", "147.75.40.3/32"].map(net));
         assert_eq!(space.available(31, 10), [net("147.75.40.2/31")]);
         assert_eq!(Space::new(net("2604:1380::/56")).available(128, 3).len(), 3);
     }

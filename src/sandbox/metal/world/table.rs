@@ -25,12 +25,7 @@ struct Row<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            rows: BTreeMap::new(),
-            order_of: HashMap::new(),
-            leaving: BTreeSet::new(),
-            next: 0,
-        }
+        Self { rows: BTreeMap::new(), order_of: HashMap::new(), leaving: BTreeSet::new(), next: 0 }
     }
 }
 
@@ -39,21 +34,11 @@ impl<T> Table<T> {
         let order = self.next;
         self.next += 1;
         self.order_of.insert(id.to_owned(), order);
-        self.rows.insert(
-            order,
-            Row {
-                id: id.to_owned(),
-                value,
-                listed_from,
-                listed_until: None,
-            },
-        );
+        self.rows.insert(order, Row { id: id.to_owned(), value, listed_from, listed_until: None });
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
-        self.row(id)
-            .filter(|row| row.listed_until.is_none())
-            .map(|row| &row.value)
+        self.row(id).filter(|row| row.listed_until.is_none()).map(|row| &row.value)
     }
 
     pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut T> {
@@ -95,24 +80,15 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn live(&self) -> impl Iterator<Item = &T> {
-        self.rows
-            .values()
-            .filter(|row| row.listed_until.is_none())
-            .map(|row| &row.value)
+        self.rows.values().filter(|row| row.listed_until.is_none()).map(|row| &row.value)
     }
 
     pub(crate) fn live_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.rows
-            .values_mut()
-            .filter(|row| row.listed_until.is_none())
-            .map(|row| &mut row.value)
+        self.rows.values_mut().filter(|row| row.listed_until.is_none()).map(|row| &mut row.value)
     }
 
     pub(crate) fn listed(&self, now: Timestamp) -> impl Iterator<Item = &T> {
-        self.rows
-            .values()
-            .filter(move |row| row.is_listed(now))
-            .map(|row| &row.value)
+        self.rows.values().filter(move |row| row.is_listed(now)).map(|row| &row.value)
     }
 
     fn row(&self, id: &str) -> Option<&Row<T>> {
@@ -141,11 +117,7 @@ mod tests {
         let mut table = Table::default();
         table.insert("a", 1, at(10));
         assert_eq!(
-            (
-                table.get("a"),
-                table.get_listed("a", at(9)),
-                table.get_listed("a", at(10))
-            ),
+            (table.get("a"), table.get_listed("a", at(9)), table.get_listed("a", at(10))),
             (Some(&1), None, Some(&1))
         );
         assert_eq!(table.listed(at(9)).count(), 0);
@@ -160,11 +132,7 @@ mod tests {
         assert_eq!(table.remove("a", at(20)), Some(&mut 1));
         assert_eq!(table.remove("a", at(30)), None);
         assert_eq!(
-            (
-                table.get("a"),
-                table.get_listed("a", at(19)),
-                table.get_listed("a", at(20))
-            ),
+            (table.get("a"), table.get_listed("a", at(19)), table.get_listed("a", at(20))),
             (None, Some(&1), None)
         );
         assert_eq!(table.sweep(at(19)), []);
