@@ -2,15 +2,18 @@
 
 pub mod cache;
 pub mod cluster;
+pub mod controllers;
 pub mod convert;
 pub mod events;
 pub mod namespaces;
+pub mod nodes;
 pub mod own_writes;
 pub mod queue;
 pub mod refusal;
 
 pub use cache::{Cache, CacheWriter, Cached, Delta, Deltas, cache};
 pub use events::{EventRecorder, EventSink, EventWriter, NewEvent, Severity, events};
+pub use nodes::{KubeNodes, NodeApi};
 pub use queue::{Backoff, Outcome, QueueConfig, QueueMetrics, WorkQueue};
 
 /// Who writes, as `metadata.managedFields` shows it.

@@ -1,0 +1,73 @@
+//! From then on: an initialised Node is kept in step with its device and the policy.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{ControllerError, Shared};
+use crate::domain::Node;
+use crate::kubernetes::Outcome;
+use crate::kubernetes::controllers::node_write::{Tries, Written, write};
+use crate::plan::{FieldPlan, node_fields};
+use crate::ports::ProviderError;
+
+impl Shared {
+    /// Looks at every initialised Node after each pause, and at once when another policy comes into force.
+    pub(super) async fn upkeep_loop(self: Arc<Self>, cancel: CancellationToken) -> Result<(), ControllerError> {
+        let mut policy = self.parts.policy.clone();
+        let mut policy_changes = true;
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                () = tokio::time::sleep(self.parts.config.upkeep_period) => {}
+                changed = policy.changed(), if policy_changes => policy_changes = changed.is_ok(),
+            }
+            for node in self.parts.cache.all() {
+                if self.may_touch(&node) && !node.is_uninitialized() {
+                    self.queue.add(node.name.clone());
+                }
+            }
+        }
+    }
+
+    pub(super) async fn keep_in_step(&self, node: &Node) -> Outcome {
+        let metadata = match self.parts.instances.instance_metadata(node).await {
+            Ok(metadata) => Some(metadata),
+            Err(error) => {
+                log_unknown(node, &error);
+                None
+            }
+        };
+        let mut plan = FieldPlan::default();
+        let decide = |node: &Node| {
+            plan = match &metadata {
+                // The taint is back, by somebody's hand: it is for the initialisation to take off.
+                _ if node.is_uninitialized() => FieldPlan::default(),
+                Some(metadata) => node_fields::reconcile(node, metadata),
+                None => FieldPlan { patch: node_fields::repair(node), foreign: Vec::new() },
+            };
+            plan.patch.clone()
+        };
+        let written = write(&*self.parts.nodes, node, &Tries::UPDATE, decide).await;
+        if let Some(metadata) = &metadata {
+            self.reports.rules(node, metadata, &plan);
+        }
+        match written {
+            Ok(Written::Changed(_, patch)) => {
+                let change = crate::plan::Action::PatchNode(patch).to_string();
+                tracing::info!(node = node.name, change, "brought the node in step with its device and the policy");
+                Outcome::Done
+            }
+            Ok(Written::Unchanged | Written::Gone) => Outcome::Done,
+            Err(error) => {
+                tracing::warn!(node = node.name, %error, "a node was not brought in step: the write failed");
+                Outcome::Failed
+            }
+        }
+    }
+}
+
+/// No retry: the next look is due within a minute anyway, and until then the Node keeps what it has.
+fn log_unknown(node: &Node, error: &ProviderError) {
+    tracing::debug!(node = node.name, %error, "a node was not compared with its device, which could not be told");
+}
