@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::policy::{Policy, PolicyHash};
 use crate::ports::ProjectBgp;
 use crate::strategy::node_labels::{NodeRule, Template, TemplatePart, TopologySource};
-use crate::strategy::{BgpStrategy, NodeStrategy};
+use crate::strategy::NodeStrategy;
 
 /// A project whose listing is made anew when a caller asks for a younger one. Its time is the test's.
 #[derive(Default)]
@@ -139,7 +139,9 @@ impl Metal for Project {
 }
 
 fn policy(nodes: NodeStrategy) -> Policy {
-    Policy { name: "test".into(), hash: PolicyHash::new("0123456789abcdef"), bgp: BgpStrategy::default(), nodes }
+    let mut policy = Policy::nothing("test", PolicyHash::new("0123456789abcdef"));
+    policy.nodes = nodes;
+    policy
 }
 
 fn strategy() -> NodeStrategy {

@@ -1,0 +1,132 @@
+//! What is left of a document when the parts that do not fit the schema are taken out, so that the rest can be checked
+//! for its meaning at the same time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use super::tree::{Finding, Place};
+use super::{Document, FaultCode, Pointer};
+
+/// The document without what does not fit.
+#[derive(Debug)]
+pub(super) struct Remainder {
+    /// What is left.
+    pub document: Document,
+    /// What was taken out, as pointers into the document as written.
+    removed: BTreeSet<Pointer>,
+    /// For each list that lost items, which items are left.
+    left: HashMap<Pointer, Vec<usize>>,
+}
+
+/// Takes out what the findings point at, and then whatever cannot stand without it.
+pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
+    let mut removed: BTreeSet<Pointer> = findings
+        .iter()
+        .filter(|finding| finding.code != FaultCode::DuplicateKey)
+        .map(|finding| finding.place.pointer().clone())
+        .collect();
+    // Each turn takes out at least one level, and no document is deeper than this.
+    for _ in 0..super::yaml::MAX_DEPTH {
+        let mut left = HashMap::new();
+        let pruned = prune(value, &Pointer::root(), &Pointer::root(), &removed, &mut left)?;
+        let mut more: Vec<Pointer> =
+            super::shape::check(&pruned).into_iter().map(|finding| original(&left, finding.place.pointer())).collect();
+        if more.is_empty() {
+            let document = serde_json::from_value(pruned).ok()?;
+            return Some(Remainder { document, removed, left });
+        }
+        removed.extend(more.drain(..));
+    }
+    None
+}
+
+/// The whole of a value that fits the schema.
+pub(super) fn whole(value: Value) -> Option<Remainder> {
+    let document = serde_json::from_value(value).ok()?;
+    Some(Remainder { document, removed: BTreeSet::new(), left: HashMap::new() })
+}
+
+impl Remainder {
+    /// A pointer into the remainder, as a pointer into the document as written.
+    pub(super) fn original(&self, pointer: &Pointer) -> Pointer {
+        original(&self.left, pointer)
+    }
+
+    /// Whether anything at or below this place of the remainder was taken out.
+    pub(super) fn is_incomplete(&self, pointer: &Pointer) -> bool {
+        if self.removed.is_empty() {
+            return false;
+        }
+        let pointer = self.original(pointer);
+        self.removed.iter().any(|removed| removed.is_within(&pointer))
+    }
+
+    /// A place in the remainder, as a place in the document as written.
+    pub(super) fn place(&self, place: Place) -> Place {
+        match place {
+            Place::Text(span, pointer) => Place::Text(span, self.original(&pointer)),
+            Place::Value(pointer) => Place::Value(self.original(&pointer)),
+            Place::Key(pointer) => Place::Key(self.original(&pointer)),
+            Place::Inside(pointer, from, length) => Place::Inside(self.original(&pointer), from, length),
+        }
+    }
+}
+
+fn original(left: &HashMap<Pointer, Vec<usize>>, pointer: &Pointer) -> Pointer {
+    if left.is_empty() {
+        return pointer.clone();
+    }
+    let mut here = Pointer::root();
+    let mut written = Pointer::root();
+    for step in pointer.steps() {
+        let index = left.get(&here).zip(step.parse::<usize>().ok()).and_then(|(left, index)| left.get(index));
+        written = match index {
+            Some(index) => written.index(*index),
+            None => written.key(&step),
+        };
+        here = here.key(&step);
+    }
+    written
+}
+
+fn prune(
+    value: &Value,
+    written: &Pointer,
+    here: &Pointer,
+    removed: &BTreeSet<Pointer>,
+    left: &mut HashMap<Pointer, Vec<usize>>,
+) -> Option<Value> {
+    if removed.contains(written) {
+        return None;
+    }
+    if !removed.iter().any(|one| one.is_within(written)) {
+        return Some(value.clone());
+    }
+    Some(match value {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .filter_map(|(key, inner)| {
+                    let inner = prune(inner, &written.key(key), &here.key(key), removed, left)?;
+                    Some((key.clone(), inner))
+                })
+                .collect(),
+        ),
+        Value::Array(items) => {
+            let mut kept = Vec::new();
+            let mut indices = Vec::new();
+            for (index, item) in items.iter().enumerate() {
+                if let Some(item) = prune(item, &written.index(index), &here.index(kept.len()), removed, left) {
+                    kept.push(item);
+                    indices.push(index);
+                }
+            }
+            if kept.len() < items.len() {
+                left.insert(here.clone(), indices);
+            }
+            Value::Array(kept)
+        }
+        scalar => scalar.clone(),
+    })
+}
