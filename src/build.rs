@@ -1,10 +1,11 @@
-//! Gives the program its version: `CPEM_VERSION`, `CPEM_COMMIT` and `CPEM_BUILD_DATE` for `env!`.
+//! Gives the program its version: `CPEM_VERSION`, `CPEM_COMMIT`, `CPEM_BUILD_DATE` and `CPEM_RUSTC` for `env!`.
 //!
-//! They come from the environment (`VERSION`, `GIT_COMMIT`, `SOURCE_DATE_EPOCH`), which `make build` sets from git. A
+//! The first three come from the environment (`VERSION`, `GIT_COMMIT`, `SOURCE_DATE_EPOCH`), which `make build` sets from git. A
 //! plain `cargo build` sets none of them, so that neither a commit nor the time of day causes a rebuild.
 
 use std::env;
 use std::error::Error;
+use std::process::Command;
 
 use jiff::Timestamp;
 
@@ -15,10 +16,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(seconds) => Timestamp::from_second(seconds.parse()?)?.to_string(),
         None => "unknown".to_string(),
     };
+    let compiler = Command::new(env::var("RUSTC")?).arg("--version").output()?;
+    let compiler = String::from_utf8(compiler.stdout)?;
+    let compiler = compiler.split_whitespace().nth(1).unwrap_or("unknown");
     println!("cargo::rerun-if-changed=src/build.rs");
     println!("cargo::rustc-env=CPEM_VERSION={version}");
     println!("cargo::rustc-env=CPEM_COMMIT={commit}");
     println!("cargo::rustc-env=CPEM_BUILD_DATE={built}");
+    println!("cargo::rustc-env=CPEM_RUSTC={compiler}");
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! executes until nothing is left to do; the rest are adapters.
 
 pub mod app;
+pub mod build_info;
 pub mod cli;
 pub mod domain;
 pub mod kubernetes;
@@ -16,5 +17,6 @@ pub mod provider;
 pub mod reload;
 pub mod sandbox;
 pub mod settings;
+pub mod shutdown;
 pub mod strategy;
 pub mod telemetry;

@@ -1,1 +1,26 @@
-fn main() {}
+//! The program: reads the command line and does what it says.
+
+use std::env;
+use std::process::ExitCode;
+
+use cloud_provider_equinix_metal::cli::{self, Invocation};
+
+fn main() -> ExitCode {
+    match cli::parse(env::args_os()) {
+        Ok(invocation) => carry_out(invocation),
+        Err(ending) => ending.print(),
+    }
+}
+
+fn carry_out(invocation: Invocation) -> ExitCode {
+    match invocation {
+        Invocation::Run(_) => {
+            eprintln!("error: this build has no controller yet");
+            ExitCode::FAILURE
+        }
+        Invocation::Version(args) => {
+            println!("{}", args.text());
+            ExitCode::SUCCESS
+        }
+    }
+}

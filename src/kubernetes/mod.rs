@@ -1,15 +1,19 @@
 //! The cluster: controllers that watch it and what they need to read and write it.
 
 pub mod cache;
+pub mod client;
 pub mod cluster;
+pub mod controller_name;
 pub mod controllers;
 pub mod convert;
 pub mod events;
+pub mod lease;
 pub mod namespaces;
 pub mod nodes;
 pub mod own_writes;
 pub mod queue;
 pub mod refusal;
+pub mod server;
 
 pub use cache::{Cache, CacheWriter, Cached, Delta, Deltas, cache};
 pub use events::{EventRecorder, EventSink, EventWriter, NewEvent, Severity, events};
