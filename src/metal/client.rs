@@ -381,6 +381,8 @@ fn http_client(config: &ClientConfig, base: &Url) -> Result<reqwest::Client, Cli
         .user_agent(USER_AGENT)
         .default_headers(headers)
         .connect_timeout(config.connect_timeout)
+        // Shorter than load balancers wait, so that no purchase is sent on a connection that is being closed.
+        .pool_idle_timeout(Duration::from_secs(30))
         .redirect(redirect::Policy::none());
     if base.scheme() == "http" {
         // No certificate is ever looked at: do not load, or fail to find, the system's.

@@ -16,13 +16,15 @@ const STRAY_AGE: Duration = Duration::from_secs(3600);
 
 impl Project {
     pub(super) async fn device_existence(&self, id: &DeviceId, max_age: MaxAge) -> Result<Existence, MetalError> {
-        if let Some(device) = self.listed_devices(max_age).await?.by_id(id) {
+        let called = Instant::now();
+        let listed = self.devices_since(called.checked_sub(max_age.0)).await?;
+        if let Some(device) = listed.by_id(id) {
             return Ok(Existence::Exists(device.clone()));
         }
         if let Some(device) = self.stray(id, max_age) {
             return Ok(Existence::Exists(device));
         }
-        let fresh = self.listed_devices(max_age.min(MaxAge(self.config.absence_age))).await?;
+        let fresh = self.devices_since(called.checked_sub(max_age.0.min(self.config.absence_age))).await?;
         if let Some(device) = fresh.by_id(id) {
             return Ok(Existence::Exists(device.clone()));
         }

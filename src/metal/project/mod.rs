@@ -25,6 +25,7 @@ use self::doubts::Doubts;
 use self::flight::Flight;
 use self::reservations::Reservations;
 use super::requests::ProjectFacts;
+use super::route::{Method, Route};
 use super::{Backoff, Client, Contact};
 use crate::domain::{
     BgpNeighbor, BgpSession, Device, DeviceId, IpFamily, IpReservation, ReservationId, ReservationRequest, Secret,
@@ -138,32 +139,56 @@ impl Project {
     }
 
     async fn listed_devices(&self, max_age: MaxAge) -> Result<Arc<Devices>, MetalError> {
-        let list = |_| async {
-            let listed = self.client.devices(&self.id).await?;
-            let devices = Devices::new(listed, &self.devices.load());
-            self.devices.store(Arc::new(devices));
-            Ok(())
-        };
-        self.device_flight.within(max_age, list).await?;
+        self.devices_since(Instant::now().checked_sub(max_age.0)).await
+    }
+
+    /// From a listing that began at `not_before` or later; from any at all where that is `None`.
+    async fn devices_since(&self, not_before: Option<Instant>) -> Result<Arc<Devices>, MetalError> {
+        self.device_flight.since(not_before, |_| self.list_devices()).await?;
         Ok(self.devices.load_full())
+    }
+
+    async fn list_devices(&self) -> Result<(), MetalError> {
+        let listed = self.client.devices(&self.id).await?;
+        if listed.is_empty() {
+            let project = self.project_since(Instant::now()).await?;
+            if !project.devices.is_empty() {
+                return Err(MetalError::Malformed {
+                    request: format!("{} {}", Method::Get, Route::Devices(&self.id)),
+                    cause: format!("the list is empty, but the project names {} devices", project.devices.len()),
+                });
+            }
+        }
+        let devices = Devices::new(listed, &self.devices.load());
+        self.devices.store(Arc::new(devices));
+        Ok(())
     }
 
     async fn list_reservations(&self, started: Instant) -> Result<(), MetalError> {
         let listed = self.client.reservations(&self.id).await?;
+        if listed.is_empty() {
+            // A key that lost its rights may see empty lists; the project itself it cannot see.
+            self.project_since(Instant::now()).await?;
+        }
         let suspects = self.holdings().reservations.suspects(&listed, started);
         for id in suspects {
             match self.client.reservation(&id).await {
                 Ok(_) => self.holdings().reservations.proved(&id, Instant::now()),
                 Err(MetalError::NotFound { .. }) => {
                     tracing::warn!(reservation = %id, "a reservation of ours is gone, and not by us");
-                    self.holdings().reservations.disproved(&id);
+                    let mut holdings = self.holdings();
+                    holdings.reservations.disproved(&id);
+                    holdings.doubts.gone(&id);
                 }
                 Err(error) => tracing::debug!(reservation = %id, %error, "a reservation could not be confirmed"),
             }
         }
         let mut holdings = self.holdings();
-        holdings.doubts.absorb(&listed, started);
+        let bought = holdings.doubts.absorb(&listed, started);
         holdings.reservations.absorb(listed, started);
+        for id in bought {
+            holdings.reservations.proved(&id, Instant::now());
+        }
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::route::{Method, Route};
-use super::Project;
 use super::doubts::{Standing, Ticket};
+use super::{Holdings, Project};
 use crate::domain::{IpReservation, ReservationId, ReservationRequest};
 use crate::ports::{MaxAge, MetalError};
 
@@ -16,20 +16,14 @@ const AWAITED: Duration = Duration::from_secs(1);
 
 impl Project {
     pub(super) async fn tagged(&self, tags: &[&str], max_age: MaxAge) -> Result<Vec<Arc<IpReservation>>, MetalError> {
-        let trusted_from = {
-            let holdings = self.fresh_reservations(max_age).await?;
-            let found = holdings.reservations.tagged(tags.iter().copied());
-            match holdings.doubts.lost_with(tags.iter().copied()) {
-                Some(trusted_from) if found.is_empty() => trusted_from,
-                _ => return Ok(found),
-            }
+        let (found, trusted_from) = tagged(&mut *self.fresh_reservations(max_age).await?, tags);
+        let Some(trusted_from) = trusted_from.filter(|_| found.is_empty()) else {
+            return Ok(found);
         };
         self.look_again(trusted_from).await?;
-        let holdings = self.holdings();
-        let found = holdings.reservations.tagged(tags.iter().copied());
-        match holdings.doubts.lost_with(tags.iter().copied()) {
-            Some(trusted_from) if found.is_empty() => Err(self.unsettled(until(trusted_from))),
-            _ => Ok(found),
+        match tagged(&mut self.holdings(), tags) {
+            (found, Some(trusted_from)) if found.is_empty() => Err(self.unsettled(until(trusted_from))),
+            (found, _) => Ok(found),
         }
     }
 
@@ -56,19 +50,12 @@ impl Project {
     }
 
     pub(super) async fn purchase(&self, request: &ReservationRequest) -> Result<Arc<IpReservation>, MetalError> {
-        let tags = || request.tags.iter().map(String::as_str);
-        let standing = self.holdings().doubts.about(tags());
-        match standing {
-            None => {}
-            Some(Standing::Awaited) => return Err(self.unsettled(AWAITED)),
-            Some(Standing::Lost { trusted_from }) => {
-                let known = self.holdings().reservations.tagged(tags());
-                self.look_again(trusted_from).await?;
-                let found = self.holdings().reservations.tagged(tags());
-                if let Some(bought) = found.into_iter().find(|found| known.iter().all(|known| known.id != found.id)) {
-                    return Ok(bought);
-                }
-            }
+        let standing = self.holdings().doubts.about(request.tags.iter().map(String::as_str));
+        if let Some(Standing::Lost { trusted_from }) = standing {
+            self.look_again(trusted_from).await?;
+        }
+        if let Some(bought) = self.bought_already(request) {
+            return Ok(bought);
         }
         let mut sending = self.begin(request)?;
         match self.client.reserve(&self.id, request).await {
@@ -78,8 +65,8 @@ impl Project {
                     request.tags.iter().filter(|tag| !reservation.tags.contains(tag)).cloned().collect();
                 reservation.tags.extend(missing);
                 let reservation = Arc::new(reservation);
-                sending.settle();
                 self.holdings().reservations.reserved(reservation.clone(), Instant::now());
+                sending.settle();
                 Ok(reservation)
             }
             Err(error) => {
@@ -94,7 +81,11 @@ impl Project {
     pub(super) async fn give_back(&self, id: &ReservationId) -> Result<(), MetalError> {
         let result = self.client.release(id).await;
         match &result {
-            Ok(()) => self.holdings().reservations.released(id, Instant::now()),
+            Ok(()) => {
+                let mut holdings = self.holdings();
+                holdings.reservations.released(id, Instant::now());
+                holdings.doubts.gone(id);
+            }
             Err(error) if error.is_ambiguous() => self.reservation_flight.mark_stale(),
             Err(_) => {}
         }
@@ -123,14 +114,33 @@ impl Project {
                 let ticket = holdings.doubts.begin(tags(), known);
                 Ok(Sending { project: self, unsettled: Some(ticket) })
             }
-            Some(Standing::Awaited) => Err(self.unsettled(AWAITED)),
+            Some(Standing::Awaited | Standing::Found(_)) => Err(self.unsettled(AWAITED)),
             Some(Standing::Lost { trusted_from }) => Err(self.unsettled(until(trusted_from))),
+        }
+    }
+
+    /// What an earlier purchase with these tags turned out to have bought.
+    fn bought_already(&self, request: &ReservationRequest) -> Option<Arc<IpReservation>> {
+        let mut holdings = self.holdings();
+        match holdings.doubts.about(request.tags.iter().map(String::as_str))? {
+            Standing::Awaited | Standing::Lost { .. } => None,
+            Standing::Found(id) => {
+                holdings.doubts.gone(&id);
+                holdings.reservations.get(&id).cloned()
+            }
         }
     }
 
     fn unsettled(&self, retry_after: Duration) -> MetalError {
         MetalError::Unsettled { request: format!("{} {}", Method::Post, Route::Reservations(&self.id)), retry_after }
     }
+}
+
+/// Reservations with these tags, and from when on listings are trusted to show one that may have been bought besides.
+fn tagged(holdings: &mut Holdings, tags: &[&str]) -> (Vec<Arc<IpReservation>>, Option<Instant>) {
+    let found = holdings.reservations.tagged(tags.iter().copied());
+    holdings.doubts.told(&found);
+    (found, holdings.doubts.trusted_from(tags.iter().copied()))
 }
 
 fn until(then: Instant) -> Duration {

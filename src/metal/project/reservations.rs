@@ -79,11 +79,9 @@ impl Reservations {
         self.written.iter().filter_map(overdue).collect()
     }
 
-    /// It exists although listings lack it.
+    /// It exists and is ours, although listings may lack it for a while.
     pub(super) fn proved(&mut self, id: &ReservationId, now: Instant) {
-        if let Some(at) = self.written.get_mut(id) {
-            *at = now;
-        }
+        self.written.insert(id.clone(), now);
     }
 
     /// It does not exist, although this process reserved it: somebody else released it.
@@ -222,3 +220,6 @@ fn block(reservation: &IpReservation) -> Option<IpNet> {
 fn length(block: IpNet) -> (bool, u8) {
     (block.addr().is_ipv4(), block.prefix_len())
 }
+
+#[cfg(test)]
+pub(super) mod tests;
