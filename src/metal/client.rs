@@ -85,7 +85,7 @@ pub enum ClientError {
     #[error("the Metal API key holds characters that cannot be sent; check METAL_API_KEY or apiKey")]
     ApiKey,
     /// TLS could not be set up, for instance because the system has no root certificates.
-    #[error("the HTTP client could not be set up")]
+    #[error("the HTTP client could not be set up; root certificates are read from /etc/ssl or SSL_CERT_FILE")]
     Setup(#[source] reqwest::Error),
 }
 
