@@ -102,7 +102,7 @@ impl NodeBgpState {
                 cache.insert(written.name.clone(), Arc::new(*written));
                 Ok(())
             }
-            (Ok(Outcome::Done | Outcome::Reserved(_) | Outcome::Service(_)), _) => Ok(()),
+            (Ok(Outcome::Done | Outcome::Service(_)), _) => Ok(()),
             (Err(error), Some(node)) => {
                 warn!(node = %node, action = %step.action, error = %error, "left the node for later");
                 given_up.insert(node.clone());

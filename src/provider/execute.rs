@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use crate::domain::{IpReservation, Node, Service};
+use crate::domain::{Node, Service};
 use crate::plan::{Action, Step};
 use crate::ports::{Cluster, Metal, ProviderError};
 
 /// What a step brought about, to be absorbed into the facts.
 #[derive(Debug, Clone)]
 pub(super) enum Outcome {
-    /// Nothing to remember: the next reading of Metal shows it.
+    /// Nothing to absorb here: the next reading of Metal shows it.
     Done,
-    /// A reservation was made.
-    Reserved(Arc<IpReservation>),
     /// A Service was changed, and is now so.
     Service(Box<Service>),
     /// A Node was changed, and is now so.
@@ -39,7 +37,10 @@ impl Executor {
                 self.metal.enable_bgp(*asn, password.as_ref()).await?;
                 Outcome::Done
             }
-            Action::Reserve(request) => Outcome::Reserved(self.metal.reserve(request).await?),
+            Action::Reserve(request) => {
+                self.metal.reserve(request).await?;
+                Outcome::Done
+            }
             Action::Release { reservation } => {
                 self.metal.release(reservation).await?;
                 Outcome::Done

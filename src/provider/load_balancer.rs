@@ -120,7 +120,7 @@ impl LoadBalancers {
                     written.insert(service.key.clone(), (*service).clone());
                     facts.service = *service;
                 }
-                Outcome::Done | Outcome::Reserved(_) | Outcome::Node(_) => {}
+                Outcome::Done | Outcome::Node(_) => {}
             }
         }
         Ok(())

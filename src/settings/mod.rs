@@ -4,11 +4,15 @@
 //! to nothing counts as unset, so it cannot clear what the file says.
 
 mod backend;
+mod policy;
+
 mod read;
 
 use std::path::PathBuf;
 
 pub use backend::BackendSetting;
+pub use policy::{BGP_PASSWORD_VARIABLE, SYNTHESISED};
+
 pub use read::{Environment, load};
 
 use crate::domain::{LabelSelector, Secret};
