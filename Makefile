@@ -74,7 +74,7 @@ DRY_RUN ?=
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET [OS=$(OS)] [ARCH=$(ARCH)] [DOCKERBUILD=true] [CONTAINER_TOOL=docker|podman|buildah] [DRY_RUN=true]" } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z][a-z0-9-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z][a-z0-9-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 build: ## Build the static program for OS and ARCH into dist/bin
 ifeq ($(DOCKERBUILD),true)
