@@ -194,7 +194,6 @@ release: ## Publish RELEASE_TAG, which HEAD must carry, and write dist/release; 
 	@$(MAKE) --no-print-directory publish VERSION="$(RELEASE_TAG)" TAGS="$(RELEASE_TAG) $(if $(findstring -,$(RELEASE_TAG)),,latest)"
 	@mkdir -p $(DIST)/release
 	@sed 's|RELEASE_IMG|$(BUILD_IMAGE):$(RELEASE_TAG)|' deploy/template/deployment.yaml > $(DIST)/release/deployment.yaml
-	@cp deploy/template/secret.yaml $(DIST)/release/secret.yaml
 	@echo "wrote $(DIST)/release/deployment.yaml"
 
 publish:

@@ -35,18 +35,14 @@ async fn eventually(mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), waiting)
-        .await
-        .expect("the condition holds in time");
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("the condition holds in time");
 }
 
 #[tokio::test]
 async fn a_kubeconfig_leads_kube_clients_to_the_api() {
     let api = KubernetesApi::start(ApiConfig::default()).await.unwrap();
     let kubeconfig = kube::config::Kubeconfig::from_yaml(&api.kubeconfig()).unwrap();
-    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default())
-        .await
-        .unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
     let version = Client::try_from(config).unwrap().apiserver_version().await.unwrap();
     assert_eq!((version.major.as_str(), version.minor.as_str()), ("1", "36"));
     api.shutdown().await;
@@ -56,11 +52,7 @@ async fn a_kubeconfig_leads_kube_clients_to_the_api() {
 async fn a_busy_port_is_named() {
     let api = KubernetesApi::start(ApiConfig::default()).await.unwrap();
     let port = api.address().port();
-    let second = KubernetesApi::start(ApiConfig {
-        port,
-        ..ApiConfig::default()
-    })
-    .await;
+    let second = KubernetesApi::start(ApiConfig { port, ..ApiConfig::default() }).await;
     assert!(matches!(second, Err(StartError::PortInUse { port: named, .. }) if named == port));
 }
 
@@ -70,18 +62,9 @@ async fn a_reflector_follows_the_objects_through_a_cut_and_a_compaction() {
     let nodes: Api<Node> = Api::all(client);
     let (reader, writer) = reflector::store();
     let config = watcher::Config::default();
-    let stream = watcher(nodes.clone(), config)
-        .default_backoff()
-        .reflect(writer)
-        .applied_objects();
+    let stream = watcher(nodes.clone(), config).default_backoff().reflect(writer).applied_objects();
     let following = tokio::spawn(stream.for_each(|_| async {}));
-    let names = || {
-        reader
-            .state()
-            .iter()
-            .map(|node| node.metadata.name.clone().unwrap())
-            .collect::<Vec<_>>()
-    };
+    let names = || reader.state().iter().map(|node| node.metadata.name.clone().unwrap()).collect::<Vec<_>>();
     nodes.create(&PostParams::default(), &node("a")).await.unwrap();
     eventually(|| names() == ["a"]).await;
     api.store().drop_watches();
@@ -99,32 +82,19 @@ async fn pages_see_one_version_of_the_world() {
     let (api, client) = start().await;
     let nodes: Api<Node> = Api::all(client);
     for index in 0..5 {
-        nodes
-            .create(&PostParams::default(), &node(&format!("n{index}")))
-            .await
-            .unwrap();
+        nodes.create(&PostParams::default(), &node(&format!("n{index}"))).await.unwrap();
     }
     let first = nodes.list(&ListParams::default().limit(2)).await.unwrap();
     assert_eq!(first.metadata.remaining_item_count, Some(3));
     nodes.delete("n3", &DeleteParams::default()).await.unwrap();
     nodes.create(&PostParams::default(), &node("n9")).await.unwrap();
     let token = first.metadata.continue_.unwrap();
-    let second = nodes
-        .list(&ListParams::default().limit(9).continue_token(&token))
-        .await
-        .unwrap();
-    let names: Vec<String> = first
-        .items
-        .iter()
-        .chain(&second.items)
-        .map(|node| node.metadata.name.clone().unwrap())
-        .collect();
+    let second = nodes.list(&ListParams::default().limit(9).continue_token(&token)).await.unwrap();
+    let names: Vec<String> =
+        first.items.iter().chain(&second.items).map(|node| node.metadata.name.clone().unwrap()).collect();
     assert_eq!(names, ["n0", "n1", "n2", "n3", "n4"]);
     api.store().compact();
-    let late = nodes
-        .list(&ListParams::default().continue_token(&token))
-        .await
-        .unwrap_err();
+    let late = nodes.list(&ListParams::default().continue_token(&token)).await.unwrap_err();
     assert!(matches!(late, kube::Error::Api(status) if status.code == 410 && status.reason == "Expired"));
 }
 
@@ -135,23 +105,12 @@ async fn a_service_stays_until_its_finalizer_is_gone() {
     services.create(&PostParams::default(), &service("web")).await.unwrap();
     let finalizer = "service.kubernetes.io/load-balancer-cleanup";
     let add = json!({"metadata": {"finalizers": [finalizer], "$setElementOrder/finalizers": [finalizer]}});
-    services
-        .patch_status("web", &PatchParams::default(), &Patch::Strategic(add))
-        .await
-        .unwrap();
-    let marked = services
-        .delete("web", &DeleteParams::default())
-        .await
-        .unwrap()
-        .left()
-        .unwrap();
+    services.patch_status("web", &PatchParams::default(), &Patch::Strategic(add)).await.unwrap();
+    let marked = services.delete("web", &DeleteParams::default()).await.unwrap().left().unwrap();
     assert!(marked.metadata.deletion_timestamp.is_some());
     assert!(services.get_opt("web").await.unwrap().is_some());
     let remove = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": [finalizer]}});
-    services
-        .patch_status("web", &PatchParams::default(), &Patch::Strategic(remove))
-        .await
-        .unwrap();
+    services.patch_status("web", &PatchParams::default(), &Patch::Strategic(remove)).await.unwrap();
     assert!(services.get_opt("web").await.unwrap().is_none());
     assert_eq!(api.store().writes("services"), 4);
 }
@@ -168,27 +127,14 @@ async fn faults_strike_on_order() {
         effect,
     };
     api.store().inject(fault(FaultEffect::Refuse(500)));
-    let refused = services
-        .create(&PostParams::default(), &service("a"))
-        .await
-        .unwrap_err();
+    let refused = services.create(&PostParams::default(), &service("a")).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.code == 500));
     api.store().inject(fault(FaultEffect::CutBefore));
-    services
-        .create(&PostParams::default(), &service("b"))
-        .await
-        .unwrap_err();
+    services.create(&PostParams::default(), &service("b")).await.unwrap_err();
     api.store().inject(fault(FaultEffect::CutAfter));
-    services
-        .create(&PostParams::default(), &service("c"))
-        .await
-        .unwrap_err();
-    let names: Vec<Value> = api
-        .store()
-        .list("services", Some("default"))
-        .iter()
-        .map(|s| s["metadata"]["name"].clone())
-        .collect();
+    services.create(&PostParams::default(), &service("c")).await.unwrap_err();
+    let names: Vec<Value> =
+        api.store().list("services", Some("default")).iter().map(|s| s["metadata"]["name"].clone()).collect();
     assert_eq!(names, ["c", "kubernetes"]);
     let counts = BTreeMap::from([((Verb::Create, "services".to_owned()), 3)]);
     assert_eq!(api.store().requests(), counts);

@@ -13,8 +13,8 @@ use crate::domain::{
 };
 use crate::policy::{Policy, PolicyHash};
 use crate::ports::ProjectBgp;
-use crate::strategy::node_labels::{NodeRule, Template, TemplatePart, TopologySource};
 use crate::strategy::NodeStrategy;
+use crate::strategy::node_labels::{NodeRule, Template, TemplatePart, TopologySource};
 
 /// A project whose listing is made anew when a caller asks for a younger one. Its time is the test's.
 #[derive(Default)]

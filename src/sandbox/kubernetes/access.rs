@@ -21,19 +21,11 @@ pub(crate) struct User {
 pub(crate) fn identify(shared: &Shared, headers: &HeaderMap) -> Result<User, Refusal> {
     if shared.config.tokens.is_empty() {
         let groups = vec!["system:masters".to_owned(), "system:authenticated".to_owned()];
-        return Ok(User {
-            name: "sandbox-admin".to_owned(),
-            groups,
-        });
+        return Ok(User { name: "sandbox-admin".to_owned(), groups });
     }
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let secret = given
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
+    let secret = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
     let known = shared.config.tokens.iter().find(|token| token.secret == secret);
     let known = known.ok_or_else(Refusal::unauthorized)?;
-    Ok(User {
-        name: known.user.clone(),
-        groups: known.groups.clone(),
-    })
+    Ok(User { name: known.user.clone(), groups: known.groups.clone() })
 }

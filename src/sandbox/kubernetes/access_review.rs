@@ -32,11 +32,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
         }
         "SelfSubjectAccessReview" => access_status(shared, &request.user.name, &request.user.groups, &review),
         _ => {
-            let groups: Vec<String> = object::items(&review, "spec.groups")
-                .iter()
-                .filter_map(Value::as_str)
-                .map(str::to_owned)
-                .collect();
+            let groups: Vec<String> =
+                object::items(&review, "spec.groups").iter().filter_map(Value::as_str).map(str::to_owned).collect();
             access_status(shared, object::text(&review, "spec.user"), &groups, &review)
         }
     };

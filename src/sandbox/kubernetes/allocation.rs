@@ -45,11 +45,7 @@ pub(crate) enum AllocationFault {
 impl Allocations {
     /// Nothing is given out yet.
     pub(crate) fn new(families: &[IpFamily]) -> Self {
-        Self {
-            families: families.to_vec(),
-            addresses: BTreeSet::new(),
-            ports: BTreeSet::new(),
-        }
+        Self { families: families.to_vec(), addresses: BTreeSet::new(), ports: BTreeSet::new() }
     }
 
     /// The cluster's families, the primary first.
@@ -106,9 +102,8 @@ impl Allocations {
         }
         let mut random = rand::rng();
         let start = random.random_range(NODE_PORTS);
-        let free = (start..=*NODE_PORTS.end())
-            .chain(*NODE_PORTS.start()..start)
-            .find(|port| !self.ports.contains(port));
+        let free =
+            (start..=*NODE_PORTS.end()).chain(*NODE_PORTS.start()..start).find(|port| !self.ports.contains(port));
         let port = free.ok_or(AllocationFault::Full)?;
         self.ports.insert(port);
         Ok(port)
@@ -128,10 +123,7 @@ impl Allocations {
 impl Claims {
     /// Just these.
     pub(crate) fn only(addresses: impl IntoIterator<Item = IpAddr>, ports: impl IntoIterator<Item = u16>) -> Self {
-        Self {
-            addresses: addresses.into_iter().collect(),
-            ports: ports.into_iter().collect(),
-        }
+        Self { addresses: addresses.into_iter().collect(), ports: ports.into_iter().collect() }
     }
 
     /// Whether the address is among them.
@@ -146,17 +138,10 @@ impl Claims {
 
     /// What a Service holds.
     pub(crate) fn of(service: &Value) -> Self {
-        let addresses = object::items(service, "spec.clusterIPs")
-            .iter()
-            .filter_map(Value::as_str);
-        let ports = object::items(service, "spec.ports")
-            .iter()
-            .map(|port| &port["nodePort"]);
+        let addresses = object::items(service, "spec.clusterIPs").iter().filter_map(Value::as_str);
+        let ports = object::items(service, "spec.ports").iter().map(|port| &port["nodePort"]);
         let check = service::needs_health_check(service).then_some(&service["spec"]["healthCheckNodePort"]);
-        let numbers = ports
-            .chain(check)
-            .filter_map(Value::as_u64)
-            .filter_map(|port| u16::try_from(port).ok());
+        let numbers = ports.chain(check).filter_map(Value::as_u64).filter_map(|port| u16::try_from(port).ok());
         Self {
             addresses: addresses.filter_map(ip::parse).collect(),
             ports: numbers.filter(|port| *port != 0).collect(),
@@ -223,18 +208,9 @@ mod tests {
         let address: IpAddr = "10.96.0.9".parse().unwrap();
         assert_eq!(allocations.address(IpFamily::V4, Some(address)), Ok(address));
         assert_eq!(allocations.port(Some(30123)), Ok(30123));
-        assert_eq!(
-            allocations.address(IpFamily::V4, Some(address)),
-            Err(AllocationFault::Taken { what: "IP" })
-        );
-        assert_eq!(
-            allocations.port(Some(30123)),
-            Err(AllocationFault::Taken { what: "port" })
-        );
-        assert!(matches!(
-            allocations.port(Some(80)),
-            Err(AllocationFault::OutOfRange(_))
-        ));
+        assert_eq!(allocations.address(IpFamily::V4, Some(address)), Err(AllocationFault::Taken { what: "IP" }));
+        assert_eq!(allocations.port(Some(30123)), Err(AllocationFault::Taken { what: "port" }));
+        assert!(matches!(allocations.port(Some(80)), Err(AllocationFault::OutOfRange(_))));
         allocations.release(&Claims::of(&service), &Claims::default());
         assert_eq!(allocations.address(IpFamily::V4, Some(address)), Ok(address));
         assert_eq!(allocations.port(Some(30123)), Ok(30123));

@@ -115,22 +115,13 @@ pub(crate) struct Shared {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self {
-            port: 0,
-            history: 20_000,
-            tokens: Vec::new(),
-            grants: Vec::new(),
-            families: vec![IpFamily::V4],
-        }
+        Self { port: 0, history: 20_000, tokens: Vec::new(), grants: Vec::new(), families: vec![IpFamily::V4] }
     }
 }
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token")
-            .field("user", &self.user)
-            .field("groups", &self.groups)
-            .finish_non_exhaustive()
+        f.debug_struct("Token").field("user", &self.user).field("groups", &self.groups).finish_non_exhaustive()
     }
 }
 
@@ -146,9 +137,7 @@ impl KubernetesApi {
             std::io::ErrorKind::AddrInUse => StartError::PortInUse { port, source },
             _ => StartError::Listen { port, source },
         })?;
-        let address = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen { port, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { port, source })?;
         let (cuts, _) = watch::channel(0);
         let shared = Arc::new(Shared {
             address,
@@ -163,11 +152,7 @@ impl KubernetesApi {
         });
         seed::seed(&shared);
         let serving = tokio::spawn(server::serve(listener, shared.clone()));
-        Ok(Self {
-            address,
-            shared,
-            serving: Some(serving),
-        })
+        Ok(Self { address, shared, serving: Some(serving) })
     }
 
     /// The base URL, such as `http://127.0.0.1:40123`.

@@ -58,11 +58,7 @@ pub(crate) fn validate(definition: &Value) -> Vec<FieldError> {
     let expected = format!("{plural}.{group}");
     let name = object::meta(definition, "name");
     if name != expected {
-        errors.push(FieldError::invalid(
-            "metadata.name",
-            name,
-            "must be spec.names.plural+\".\"+spec.group",
-        ));
+        errors.push(FieldError::invalid("metadata.name", name, "must be spec.names.plural+\".\"+spec.group"));
     }
     for field in ["spec.group", "spec.names.plural", "spec.names.kind", "spec.scope"] {
         if object::text(definition, field).is_empty() {
@@ -70,17 +66,10 @@ pub(crate) fn validate(definition: &Value) -> Vec<FieldError> {
         }
     }
     let versions = object::items(definition, "spec.versions");
-    let storing = versions
-        .iter()
-        .filter(|version| version["storage"] == json!(true))
-        .count();
+    let storing = versions.iter().filter(|version| version["storage"] == json!(true)).count();
     if storing != 1 {
         let why = "must have exactly one version marked as storage version";
-        errors.push(FieldError::invalid(
-            "spec.versions",
-            definition["spec"]["versions"].clone(),
-            why,
-        ));
+        errors.push(FieldError::invalid("spec.versions", definition["spec"]["versions"].clone(), why));
     }
     for (index, version) in versions.iter().enumerate() {
         if !version["schema"]["openAPIV3Schema"].is_object() {
@@ -106,25 +95,16 @@ pub(crate) fn after_removal(shared: &Arc<Shared>, resource: &Resource, definitio
         let group = object::text(definition, "spec.group");
         let plural = object::text(definition, "spec.names.plural");
         shared.registry.serve(group, plural, Vec::new());
-        shared.store.forget(&Collection {
-            group: group.to_owned(),
-            plural: plural.to_owned(),
-        });
+        shared.store.forget(&Collection { group: group.to_owned(), plural: plural.to_owned() });
     }
 }
 
 fn declared(definition: &Value) -> Vec<Resource> {
     let text = |field: &str| object::text(definition, field).to_owned();
     let words = |field: &str| {
-        object::items(definition, field)
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
+        object::items(definition, field).iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
     };
-    let served = object::items(definition, "spec.versions")
-        .iter()
-        .filter(|version| version["served"] == json!(true));
+    let served = object::items(definition, "spec.versions").iter().filter(|version| version["served"] == json!(true));
     served
         .map(|version| {
             let has_status = version["subresources"]["status"].is_object();
@@ -137,19 +117,12 @@ fn declared(definition: &Value) -> Vec<Resource> {
                 list_kind: text("spec.names.listKind"),
                 short_names: words("spec.names.shortNames"),
                 categories: words("spec.names.categories"),
-                scope: if text("spec.scope") == "Namespaced" {
-                    Scope::Namespaced
-                } else {
-                    Scope::Cluster
-                },
+                scope: if text("spec.scope") == "Namespaced" { Scope::Namespaced } else { Scope::Cluster },
                 verbs: Verbs::All,
                 subresources: has_status.then_some(Subresource::Status).into_iter().collect(),
                 schema: CUSTOM_RESOURCE.to_owned(),
                 rules: Rules::CustomResource,
-                collection: Collection {
-                    group: text("spec.group"),
-                    plural: text("spec.names.plural"),
-                },
+                collection: Collection { group: text("spec.group"), plural: text("spec.names.plural") },
             }
         })
         .collect()

@@ -59,9 +59,7 @@ pub(crate) fn parse(body: &[u8], content_type: &str, kind: &str) -> Result<Value
             serde_json::from_slice(body).map_err(|error| Refusal::bad_request(unreadable_json(body, &error, kind)))
         }
         "application/yaml" => parse_yaml(body).map_err(|error| {
-            Refusal::bad_request(format!(
-                "the object provided is unrecognized (must be of type {kind}): {error}"
-            ))
+            Refusal::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
         }),
         _ => Err(Refusal::unsupported_media_type()),
     }
@@ -104,16 +102,10 @@ pub(crate) fn decode(value: Value, resource: &Resource, validation: FieldValidat
     check_type(&value, resource)?;
     let handled = |fault: &dyn std::fmt::Display| {
         let (kind, version) = (&resource.kind, resource.api_version());
-        Refusal::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: {fault}"
-        ))
+        Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {fault}"))
     };
     let decoded = schema::normalise(value, &resource.schema).map_err(|fault| handled(&fault))?;
-    let unknown: Vec<String> = decoded
-        .unknown
-        .iter()
-        .map(|path| format!("unknown field {path:?}"))
-        .collect();
+    let unknown: Vec<String> = decoded.unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Strict if !unknown.is_empty() => {
@@ -145,16 +137,11 @@ fn check_type(value: &Value, resource: &Resource) -> Result<(), Refusal> {
         return Ok(());
     }
     let shown_kind = if kind.is_empty() { wanted } else { kind };
-    let shown_version = if version.is_empty() {
-        resource.api_version()
-    } else {
-        version.to_owned()
-    };
+    let shown_version = if version.is_empty() { resource.api_version() } else { version.to_owned() };
     let why = match right_kind {
-        false => format!(
-            "converting (v1.{shown_kind}) to ({}.{wanted}): unknown conversion",
-            internal_package(resource)
-        ),
+        false => {
+            format!("converting (v1.{shown_kind}) to ({}.{wanted}): unknown conversion", internal_package(resource))
+        }
         true => format!(
             "no kind {shown_kind:?} is registered for version {shown_version:?} in scheme \"pkg/runtime/scheme.go:111\""
         ),

@@ -16,11 +16,7 @@ pub(crate) fn core_versions(shared: &Shared) -> Value {
 
 /// `/apis`.
 pub(crate) fn group_list(shared: &Shared) -> Value {
-    let groups: Vec<Value> = groups(shared)
-        .iter()
-        .filter(|(name, _)| !name.is_empty())
-        .map(group_entry)
-        .collect();
+    let groups: Vec<Value> = groups(shared).iter().filter(|(name, _)| !name.is_empty()).map(group_entry).collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
@@ -68,8 +64,7 @@ pub(crate) fn groups(shared: &Shared) -> Vec<(String, Vec<String>)> {
 
 fn of_version(shared: &Shared, group: &str, version: &str) -> Vec<Arc<Resource>> {
     let all = shared.registry.all().into_iter();
-    all.filter(|resource| resource.group == group && resource.version == version)
-        .collect()
+    all.filter(|resource| resource.group == group && resource.version == version).collect()
 }
 
 fn group_entry((name, versions): &(String, Vec<String>)) -> Value {
@@ -114,18 +109,12 @@ fn aggregated(shared: &Shared, wanted: impl Fn(&str) -> bool) -> Value {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
-                    let resources: Vec<Value> = of_version(shared, &group, version)
-                        .iter()
-                        .map(|resource| aggregated_entry(resource))
-                        .collect();
+                    let resources: Vec<Value> =
+                        of_version(shared, &group, version).iter().map(|resource| aggregated_entry(resource)).collect();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })
                 .collect();
-            let metadata = if group.is_empty() {
-                json!({})
-            } else {
-                json!({"name": group})
-            };
+            let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();

@@ -22,16 +22,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, head: &Parts) -> Response<Body> {
     match parts.as_slice() {
         ["healthz" | "readyz" | "livez", ..] => server::text(StatusCode::OK, "ok"),
         ["version"] => ok(&version()),
-        ["api"] => aggregated_or(
-            head,
-            || discovery::core_groups(shared),
-            || discovery::core_versions(shared),
-        ),
-        ["apis"] => aggregated_or(
-            head,
-            || discovery::other_groups(shared),
-            || discovery::group_list(shared),
-        ),
+        ["api"] => aggregated_or(head, || discovery::core_groups(shared), || discovery::core_versions(shared)),
+        ["apis"] => aggregated_or(head, || discovery::other_groups(shared), || discovery::group_list(shared)),
         ["api", version] => found(discovery::resources(shared, "", version), head),
         ["apis", group] => found(discovery::group(shared, group), head),
         ["apis", group, version] => found(discovery::resources(shared, group, version), head),
@@ -52,23 +44,14 @@ fn version() -> Value {
 }
 
 fn aggregated_or(head: &Parts, aggregated: impl Fn() -> Value, legacy: impl Fn() -> Value) -> Response<Body> {
-    let accept = head
-        .headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let first = accept
-        .split(',')
-        .map(str::trim)
-        .find(|clause| clause.starts_with("application/json"));
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first = accept.split(',').map(str::trim).find(|clause| clause.starts_with("application/json"));
     let wanted = first.is_some_and(|clause| clause.contains("APIGroupDiscoveryList") && clause.contains("v=v2"));
     if !wanted || first.is_some_and(|clause| clause.contains("v=v2beta1")) {
         return ok(&legacy());
     }
     let mut response = ok(&aggregated());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
     response
 }
 

@@ -19,9 +19,8 @@ const PAIRS: &[(&str, &str)] = &[
 pub(crate) fn into_stored(value: Value, resource: &Resource) -> Value {
     match resource.rules == Rules::Event && !resource.group.is_empty() {
         true => {
-            let mut stored = renamed(value, |name| {
-                PAIRS.iter().find(|(modern, _)| *modern == name).map(|(_, core)| *core)
-            });
+            let mut stored =
+                renamed(value, |name| PAIRS.iter().find(|(modern, _)| *modern == name).map(|(_, core)| *core));
             complete(&mut stored);
             stored
         }
@@ -31,9 +30,8 @@ pub(crate) fn into_stored(value: Value, resource: &Resource) -> Value {
 
 /// The events.k8s.io/v1 form of a stored Event.
 pub(crate) fn from_core(value: &Value) -> Value {
-    let mut modern = renamed(value.clone(), |name| {
-        PAIRS.iter().find(|(_, core)| *core == name).map(|(modern, _)| *modern)
-    });
+    let mut modern =
+        renamed(value.clone(), |name| PAIRS.iter().find(|(_, core)| *core == name).map(|(modern, _)| *modern));
     if let Some(members) = modern.as_object_mut() {
         // The newer form omits these when empty; v1 always writes them.
         members.retain(|name, value| {
@@ -54,10 +52,8 @@ fn complete(value: &mut Value) {
 
 fn renamed(value: Value, name_of: impl Fn(&str) -> Option<&'static str>) -> Value {
     let Value::Object(members) = value else { return value };
-    let renamed: Map<String, Value> = members
-        .into_iter()
-        .map(|(name, value)| (name_of(&name).map_or(name, str::to_owned), value))
-        .collect();
+    let renamed: Map<String, Value> =
+        members.into_iter().map(|(name, value)| (name_of(&name).map_or(name, str::to_owned), value)).collect();
     Value::Object(renamed)
 }
 

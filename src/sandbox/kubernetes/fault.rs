@@ -81,13 +81,7 @@ mod tests {
         let faults = Faults::default();
         let resource = Some("services/status".to_owned());
         let effect = FaultEffect::Refuse(500);
-        faults.add(Fault {
-            verb: Some(Verb::Patch),
-            resource,
-            name: Some("a".to_owned()),
-            times: 2,
-            effect,
-        });
+        faults.add(Fault { verb: Some(Verb::Patch), resource, name: Some("a".to_owned()), times: 2, effect });
         let strikes = [
             (Verb::Patch, "services", Some("a")),
             (Verb::Patch, "services/status", Some("b")),

@@ -33,59 +33,35 @@ pub(crate) struct FieldError {
 impl FieldError {
     /// A value must be given.
     pub(crate) fn required(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            fault: Fault::Required,
-            detail: detail.into(),
-        }
+        Self { field: field.into(), fault: Fault::Required, detail: detail.into() }
     }
 
     /// The value is malformed, or may not change.
     pub(crate) fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            fault: Fault::Invalid(value.into()),
-            detail: detail.into(),
-        }
+        Self { field: field.into(), fault: Fault::Invalid(value.into()), detail: detail.into() }
     }
 
     /// The value is none of `supported`, which must be sorted as the API lists them.
     pub(crate) fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = format!("supported values: {}", quoted.join(", "));
-        Self {
-            field: field.into(),
-            fault: Fault::NotSupported(value.into()),
-            detail,
-        }
+        Self { field: field.into(), fault: Fault::NotSupported(value.into()), detail }
     }
 
     /// The value must be unique and is not.
     pub(crate) fn duplicate(field: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self {
-            field: field.into(),
-            fault: Fault::Duplicate(value.into()),
-            detail: String::new(),
-        }
+        Self { field: field.into(), fault: Fault::Duplicate(value.into()), detail: String::new() }
     }
 
     /// The value may not be given here.
     pub(crate) fn forbidden(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            fault: Fault::Forbidden,
-            detail: detail.into(),
-        }
+        Self { field: field.into(), fault: Fault::Forbidden, detail: detail.into() }
     }
 
     /// The value is longer than `limit` bytes.
     pub(crate) fn too_long(field: impl Into<String>, limit: usize) -> Self {
         let detail = format!("may not be more than {limit} bytes");
-        Self {
-            field: field.into(),
-            fault: Fault::TooLong,
-            detail,
-        }
+        Self { field: field.into(), fault: Fault::TooLong, detail }
     }
 
     /// The fault without its place.

@@ -57,10 +57,7 @@ impl StoreHandle {
         };
         let snapshot = self.shared.store.list(&resource.collection, namespace, None, None);
         let objects = snapshot.map(|snapshot| snapshot.objects).unwrap_or_default();
-        objects
-            .iter()
-            .map(|(_, object)| object::with_type(&object.value, &resource))
-            .collect()
+        objects.iter().map(|(_, object)| object::with_type(&object.value, &resource)).collect()
     }
 
     /// Creates an object as a POST would, its status included.
@@ -70,9 +67,7 @@ impl StoreHandle {
     pub fn insert(&self, plural: &str, value: Value) -> Result<Value, InspectError> {
         let resource = self.resource(plural)?;
         let created = seed::insert(&self.shared, &resource, value);
-        let created = created.map_err(|refusal| InspectError::Refused {
-            message: refusal.message,
-        })?;
+        let created = created.map_err(|refusal| InspectError::Refused { message: refusal.message })?;
         Ok(object::with_type(&created.value, &resource))
     }
 
@@ -95,11 +90,7 @@ impl StoreHandle {
             };
             let mut value = before.value.clone();
             change(&mut value);
-            Ok(if value == before.value {
-                Write::Keep
-            } else {
-                Write::Put(value)
-            })
+            Ok(if value == before.value { Write::Keep } else { Write::Put(value) })
         });
         written.map(drop).unwrap_or_else(|never| match never {});
         Ok(())
@@ -133,11 +124,7 @@ impl StoreHandle {
     pub fn writes(&self, plural: &str) -> u64 {
         let of_resource = |resource: &str| resource.split('/').next() == Some(plural);
         let counts = self.shared.journal.counts();
-        counts
-            .iter()
-            .filter(|((verb, name), _)| verb.writes() && of_resource(name))
-            .map(|(_, count)| count)
-            .sum()
+        counts.iter().filter(|((verb, name), _)| verb.writes() && of_resource(name)).map(|(_, count)| count).sum()
     }
 
     /// The newest requests, oldest first; at most 10,000 are kept.
@@ -172,8 +159,6 @@ impl StoreHandle {
 
     fn resource(&self, plural: &str) -> Result<Arc<Resource>, InspectError> {
         let found = self.shared.registry.find_plural(plural);
-        found.ok_or_else(|| InspectError::UnknownResource {
-            plural: plural.to_owned(),
-        })
+        found.ok_or_else(|| InspectError::UnknownResource { plural: plural.to_owned() })
     }
 }

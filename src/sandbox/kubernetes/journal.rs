@@ -99,13 +99,7 @@ impl Journal {
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entries
-            .iter()
-            .cloned()
-            .collect()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).entries.iter().cloned().collect()
     }
 
     pub(crate) fn clear(&self) {

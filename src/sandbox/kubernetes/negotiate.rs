@@ -33,10 +33,7 @@ impl Representation {
     /// # Errors
     /// When none can be given.
     pub(crate) fn of(headers: &HeaderMap, query: &Query) -> Result<Self, Refusal> {
-        let accept = headers
-            .get(header::ACCEPT)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if accept.trim().is_empty() {
             return Ok(Self::Full);
         }
@@ -52,11 +49,7 @@ fn form_of(clause: &str, query: &Query) -> Option<Representation> {
         return None;
     }
     let parameter = |key: &str| {
-        clause
-            .split(';')
-            .filter_map(|part| part.trim().split_once('='))
-            .find(|(name, _)| *name == key)
-            .map(|(_, v)| v)
+        clause.split(';').filter_map(|part| part.trim().split_once('=')).find(|(name, _)| *name == key).map(|(_, v)| v)
     };
     let row_object = match query.get("includeObject") {
         Some("None") => RowObject::None,
@@ -85,16 +78,10 @@ mod tests {
             ("", Some(Representation::Full)),
             ("*/*", Some(Representation::Full)),
             ("application/json", Some(Representation::Full)),
-            (
-                "application/vnd.kubernetes.protobuf, application/json",
-                Some(Representation::Full),
-            ),
+            ("application/vnd.kubernetes.protobuf, application/json", Some(Representation::Full)),
             ("application/vnd.kubernetes.protobuf", None),
             (kubectl, Some(Representation::Table(RowObject::Metadata))),
-            (
-                "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
-                Some(Representation::Metadata),
-            ),
+            ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Some(Representation::Metadata)),
             ("text/html", None),
         ];
         for (accept, expected) in rows {

@@ -6,11 +6,7 @@ use super::registry::Resource;
 
 /// The metadata of an object; an empty one is made when there is none.
 pub(crate) fn metadata_mut(object: &mut Value) -> &mut Map<String, Value> {
-    members(
-        members_mut(object)
-            .entry("metadata")
-            .or_insert_with(|| Value::Object(Map::new())),
-    )
+    members(members_mut(object).entry("metadata").or_insert_with(|| Value::Object(Map::new())))
 }
 
 /// The members of a value that is known to be an object; anything else becomes an empty one.
@@ -32,19 +28,12 @@ pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
 
 /// The text at a dotted path, empty when absent.
 pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
-    path.split('.')
-        .fold(object, |value, part| &value[part])
-        .as_str()
-        .unwrap_or_default()
+    path.split('.').fold(object, |value, part| &value[part]).as_str().unwrap_or_default()
 }
 
 /// The items of the list at a dotted path, none when absent.
 pub(crate) fn items<'a>(object: &'a Value, path: &str) -> &'a [Value] {
-    path.split('.')
-        .fold(object, |value, part| &value[part])
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+    path.split('.').fold(object, |value, part| &value[part]).as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The finalizers of an object.

@@ -29,9 +29,8 @@ pub(crate) fn index(shared: &Shared) -> Value {
 /// The document of one group and version; nothing when it is not served.
 pub(crate) fn document(shared: &Shared, group: &str, version: &str) -> Option<Value> {
     let all = shared.registry.all().into_iter();
-    let served: Vec<Arc<Resource>> = all
-        .filter(|resource| resource.group == group && resource.version == version)
-        .collect();
+    let served: Vec<Arc<Resource>> =
+        all.filter(|resource| resource.group == group && resource.version == version).collect();
     if served.is_empty() {
         return None;
     }
@@ -66,30 +65,19 @@ fn paths_of(resource: &Resource) -> Vec<(String, Value)> {
         true => format!("/api/{}", resource.version),
         false => format!("/apis/{}/{}", resource.group, resource.version),
     };
-    let namespace = if resource.namespaced() {
-        "/namespaces/{namespace}"
-    } else {
-        ""
-    };
+    let namespace = if resource.namespaced() { "/namespaces/{namespace}" } else { "" };
     let base = format!("{root}{namespace}/{}", resource.plural);
     let mut collection = Map::new();
     let mut single = Map::new();
     for verb in resource.verbs.listed() {
         match *verb {
             "list" => collection.insert("get".to_owned(), operation(resource, "list", &[])),
-            "create" => collection.insert(
-                "post".to_owned(),
-                operation(resource, "post", &["fieldValidation", "dryRun"]),
-            ),
+            "create" => {
+                collection.insert("post".to_owned(), operation(resource, "post", &["fieldValidation", "dryRun"]))
+            }
             "get" => single.insert("get".to_owned(), operation(resource, "get", &[])),
-            "update" => single.insert(
-                "put".to_owned(),
-                operation(resource, "put", &["fieldValidation", "dryRun"]),
-            ),
-            "patch" => single.insert(
-                "patch".to_owned(),
-                operation(resource, "patch", &["fieldValidation", "dryRun"]),
-            ),
+            "update" => single.insert("put".to_owned(), operation(resource, "put", &["fieldValidation", "dryRun"])),
+            "patch" => single.insert("patch".to_owned(), operation(resource, "patch", &["fieldValidation", "dryRun"])),
             "delete" => single.insert("delete".to_owned(), operation(resource, "delete", &["dryRun"])),
             _ => None,
         };
@@ -98,15 +86,8 @@ fn paths_of(resource: &Resource) -> Vec<(String, Value)> {
     if !single.is_empty() {
         paths.push((format!("{base}/{{name}}"), Value::Object(single.clone())));
     }
-    for part in resource
-        .subresources
-        .iter()
-        .filter(|part| **part == Subresource::Status)
-    {
-        paths.push((
-            format!("{base}/{{name}}/{}", part.as_str()),
-            Value::Object(single.clone()),
-        ));
+    for part in resource.subresources.iter().filter(|part| **part == Subresource::Status) {
+        paths.push((format!("{base}/{{name}}/{}", part.as_str()), Value::Object(single.clone())));
     }
     paths
 }
@@ -153,11 +134,8 @@ fn add_schemas(schemas: &mut Map<String, Value>, mut needed: Vec<String>, served
         if def.atomic {
             schema["x-kubernetes-map-type"] = json!("atomic");
         }
-        let kinds: Vec<Value> = served
-            .iter()
-            .filter(|resource| resource.schema == name)
-            .map(|resource| kind_of(resource))
-            .collect();
+        let kinds: Vec<Value> =
+            served.iter().filter(|resource| resource.schema == name).map(|resource| kind_of(resource)).collect();
         if !kinds.is_empty() {
             schema["x-kubernetes-group-version-kind"] = json!(kinds);
         }

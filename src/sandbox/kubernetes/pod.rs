@@ -20,11 +20,7 @@ pub(crate) fn default(pod: &mut Value) {
     let containers = pod["spec"]["containers"].as_array_mut();
     for container in containers.into_iter().flatten() {
         let image = container["image"].as_str().unwrap_or_default();
-        let pull = if image.contains(':') && !image.ends_with(":latest") {
-            "IfNotPresent"
-        } else {
-            "Always"
-        };
+        let pull = if image.contains(':') && !image.ends_with(":latest") { "IfNotPresent" } else { "Always" };
         let fixed = [
             ("imagePullPolicy", pull),
             ("terminationMessagePath", "/dev/termination-log"),

@@ -14,24 +14,16 @@ impl Query {
     /// Reads a raw query string.
     pub(crate) fn parse(raw: Option<&str>) -> Self {
         let decode = |text: &str| percent_decode(&text.replace('+', " "));
-        let pairs = raw
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-                (decode(key), decode(value))
-            });
+        let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(key), decode(value))
+        });
         Self { pairs: pairs.collect() }
     }
 
     /// The first value of a parameter; empty values count as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        let found = self
-            .pairs
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str());
+        let found = self.pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         found.filter(|value| !value.is_empty())
     }
 
@@ -78,13 +70,13 @@ impl ReadAt {
             (None, None) => Ok(Self::Newest),
             (None | Some("NotOlderThan"), Some(0)) => Ok(Self::Any),
             (None | Some("NotOlderThan"), Some(version)) => Ok(Self::NotOlderThan(version)),
-            (Some("Exact"), Some(0)) => Err(invalid_match(
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            )),
+            (Some("Exact"), Some(0)) => {
+                Err(invalid_match("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
+            }
             (Some("Exact"), Some(version)) => Ok(Self::Exactly(version)),
-            (Some(_), None) => Err(invalid_match(
-                "resourceVersionMatch is forbidden unless resourceVersion is provided",
-            )),
+            (Some(_), None) => {
+                Err(invalid_match("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+            }
             (Some(other), Some(_)) => {
                 let error = FieldError::not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan", ""]);
                 Err(Refusal::invalid_options("ListOptions", error))
@@ -119,15 +111,8 @@ mod tests {
     #[test]
     fn parameters_are_decoded() {
         let query = Query::parse(Some("labelSelector=a%3Db%2Cc+in+%28d%29&watch=1&limit=&pretty"));
-        let pairs = [
-            ("labelSelector", "a=b,c in (d)"),
-            ("watch", "1"),
-            ("limit", ""),
-            ("pretty", ""),
-        ];
-        let expected = Query {
-            pairs: pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec(),
-        };
+        let pairs = [("labelSelector", "a=b,c in (d)"), ("watch", "1"), ("limit", ""), ("pretty", "")];
+        let expected = Query { pairs: pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec() };
         assert_eq!(query, expected);
         assert_eq!(query.get("limit"), None);
         assert!(query.flag("watch") && query.flag("pretty") && !query.flag("other"));

@@ -144,10 +144,7 @@ impl Resource {
 
     /// Whether PUT without a resourceVersion overwrites.
     pub(crate) fn updates_unconditionally(&self) -> bool {
-        !matches!(
-            self.rules,
-            Rules::Lease | Rules::CustomResource | Rules::CustomResourceDefinition
-        )
+        !matches!(self.rules, Rules::Lease | Rules::CustomResource | Rules::CustomResourceDefinition)
     }
 }
 
@@ -175,16 +172,7 @@ impl Verbs {
     /// The verbs that discovery lists.
     pub(crate) fn listed(self) -> &'static [&'static str] {
         match self {
-            Self::All => &[
-                "create",
-                "delete",
-                "deletecollection",
-                "get",
-                "list",
-                "patch",
-                "update",
-                "watch",
-            ],
+            Self::All => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
             Self::NoDeleteCollection => &["create", "delete", "get", "list", "patch", "update", "watch"],
             Self::CreateOnly => &["create"],
         }
@@ -213,9 +201,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// The built-in resources.
     pub(crate) fn built_in() -> Self {
-        Self {
-            resources: RwLock::new(built_in().into_iter().map(Arc::new).collect()),
-        }
+        Self { resources: RwLock::new(built_in().into_iter().map(Arc::new).collect()) }
     }
 
     /// Everything served now, in discovery order.
@@ -305,10 +291,7 @@ fn resource_of(row: &Row) -> Resource {
         subresources: row.subresources.to_vec(),
         schema: schema_name(row.group, row.kind),
         rules: row.rules,
-        collection: Collection {
-            group: stored_group.to_owned(),
-            plural: row.plural.to_owned(),
-        },
+        collection: Collection { group: stored_group.to_owned(), plural: row.plural.to_owned() },
     }
 }
 

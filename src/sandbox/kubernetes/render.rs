@@ -37,13 +37,7 @@ pub(crate) fn one(request: &ResourceRequest, value: &Value) -> Result<Response<B
         Representation::Metadata => partial(value, "PartialObjectMetadata"),
         Representation::Table(rows) => {
             let metadata = json!({"resourceVersion": object::meta(value, "resourceVersion")});
-            table(
-                resource,
-                std::slice::from_ref(value),
-                rows,
-                &metadata,
-                table::Columns::Shown,
-            )
+            table(resource, std::slice::from_ref(value), rows, &metadata, table::Columns::Shown)
         }
     };
     Ok(server::json(StatusCode::OK, &body))
@@ -65,10 +59,8 @@ pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Pa
     let body = match request.representation {
         Representation::Full => return Ok(json_bytes(full_list(resource, objects, &metadata))),
         Representation::Metadata => {
-            let items: Vec<Value> = objects
-                .iter()
-                .map(|object| partial(&object.value, "PartialObjectMetadata"))
-                .collect();
+            let items: Vec<Value> =
+                objects.iter().map(|object| partial(&object.value, "PartialObjectMetadata")).collect();
             json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items})
         }
         Representation::Table(rows) => {
@@ -130,11 +122,7 @@ fn converted(resource: &Resource) -> bool {
 
 /// The object as its group and version shows it.
 fn served(resource: &Resource, value: &Value) -> Value {
-    if converted(resource) {
-        events::from_core(value)
-    } else {
-        value.clone()
-    }
+    if converted(resource) { events::from_core(value) } else { value.clone() }
 }
 
 fn typed_json(resource: &Resource, value: &Value) -> Bytes {
@@ -142,11 +130,7 @@ fn typed_json(resource: &Resource, value: &Value) -> Bytes {
 }
 
 fn type_head(resource: &Resource) -> String {
-    format!(
-        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",",
-        resource.kind,
-        resource.api_version()
-    )
+    format!("{{\"kind\":\"{}\",\"apiVersion\":\"{}\",", resource.kind, resource.api_version())
 }
 
 fn with_head(head: &str, json: &Bytes) -> Bytes {
@@ -189,8 +173,6 @@ fn table(resource: &Resource, values: &[Value], rows: RowObject, metadata: &Valu
 
 fn json_bytes(bytes: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

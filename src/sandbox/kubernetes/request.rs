@@ -52,17 +52,7 @@ impl ResourceRequest {
             None => manager_of(user_agent(&head.headers)),
         };
         let content_type = content_type(&head.headers);
-        Ok(Self {
-            verb,
-            target,
-            query,
-            representation,
-            content_type,
-            body,
-            user,
-            manager,
-            dry_run,
-        })
+        Ok(Self { verb, target, query, representation, content_type, body, user, manager, dry_run })
     }
 
     /// The resource.
@@ -88,10 +78,7 @@ impl ResourceRequest {
 
 /// The User-Agent header, empty when absent.
 pub(crate) fn user_agent(headers: &HeaderMap) -> &str {
-    headers
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
+    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The kind of the query parameters, which refusals of them name.
@@ -113,10 +100,7 @@ fn manager_of(user_agent: &str) -> String {
 }
 
 fn content_type(headers: &HeaderMap) -> String {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 

@@ -220,11 +220,7 @@ fn address_type(slice: &Value) -> Vec<FieldError> {
     match given {
         "IPv4" | "IPv6" | "FQDN" => Vec::new(),
         "" => vec![FieldError::required("addressType", "")],
-        _ => vec![FieldError::not_supported(
-            "addressType",
-            given,
-            &["FQDN", "IPv4", "IPv6"],
-        )],
+        _ => vec![FieldError::not_supported("addressType", given, &["FQDN", "IPv4", "IPv6"])],
     }
 }
 

@@ -18,10 +18,7 @@ const KUBE_SYSTEM_UID: &str = "6b1c4f5e-3d0a-4a52-9c67-0d4b8f6a2e10";
 
 /// Creates the namespaces and the Service `kubernetes`.
 pub(crate) fn seed(shared: &Arc<Shared>) {
-    let namespaces = shared
-        .registry
-        .find("", "v1", "namespaces")
-        .expect("namespaces are always served");
+    let namespaces = shared.registry.find("", "v1", "namespaces").expect("namespaces are always served");
     for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
         insert(shared, &namespaces, json!({"metadata": {"name": name}})).expect("the first namespaces are valid");
     }
@@ -33,10 +30,7 @@ pub(crate) fn seed(shared: &Arc<Shared>) {
         Ok::<_, std::convert::Infallible>(Write::Put(value))
     });
     fixed.map(drop).unwrap_or_else(|never| match never {});
-    let services = shared
-        .registry
-        .find("", "v1", "services")
-        .expect("services are always served");
+    let services = shared.registry.find("", "v1", "services").expect("services are always served");
     let port = json!({"name": "https", "port": 443, "protocol": "TCP", "targetPort": shared.address.port()});
     let kubernetes = json!({
         "metadata": {
@@ -63,17 +57,8 @@ pub(crate) fn insert(shared: &Arc<Shared>, resource: &Resource, value: Value) ->
     let decoded = decode::decode(value, resource, FieldValidation::Ignore)?;
     let namespace = object::meta(&decoded.value, "namespace").to_owned();
     let status = decoded.value.get("status").cloned();
-    let writer = Writer {
-        manager: "kube-apiserver",
-        subresource: None,
-    };
-    let creation = Creation {
-        resource,
-        namespace: &namespace,
-        value: decoded.value,
-        writer,
-        dry_run: false,
-    };
+    let writer = Writer { manager: "kube-apiserver", subresource: None };
+    let creation = Creation { resource, namespace: &namespace, value: decoded.value, writer, dry_run: false };
     let created = create_object(shared, creation)?;
     let Some(status) = status.filter(|_| resource.subresources.contains(&Subresource::Status)) else {
         return Ok(created);
@@ -86,11 +71,7 @@ pub(crate) fn insert(shared: &Arc<Shared>, resource: &Resource, value: Value) ->
         let mut value = before.value.clone();
         value["status"] = status;
         rules::default(resource, &mut value);
-        Ok(if value == before.value {
-            Write::Keep
-        } else {
-            Write::Put(value)
-        })
+        Ok(if value == before.value { Write::Keep } else { Write::Put(value) })
     });
     Ok(stored.unwrap_or_else(|never| match never {}).unwrap_or(created))
 }

@@ -50,10 +50,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>) {
         let shared = shared.clone();
         async move { respond(&shared, request).await }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
     if let Err(error) = served {
         tracing::trace!(%error, "connection ended early");
     }
@@ -85,9 +82,7 @@ async fn answer(
     headers: &http::HeaderMap,
 ) -> Result<Response<Body>, Cut> {
     let entry = entry(&request, headers);
-    let struck = shared
-        .faults
-        .strike(request.verb, &entry.resource, request.target.name.as_deref());
+    let struck = shared.faults.strike(request.verb, &entry.resource, request.target.name.as_deref());
     match struck {
         Some(FaultEffect::CutBefore) => {
             shared.journal.record(entry);
@@ -95,10 +90,7 @@ async fn answer(
         }
         Some(FaultEffect::Refuse(code)) => {
             let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            shared.journal.record(Entry {
-                status: code.as_u16(),
-                ..entry
-            });
+            shared.journal.record(Entry { status: code.as_u16(), ..entry });
             return Ok(refused(&Refusal::injected(code)));
         }
         Some(FaultEffect::Delay(time)) => tokio::time::sleep(time).await,
@@ -135,9 +127,7 @@ fn entry(request: &ResourceRequest, headers: &http::HeaderMap) -> Entry {
 pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = json(refusal.code, &refusal.body());
     if refusal.code == StatusCode::TOO_MANY_REQUESTS {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -146,9 +136,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
 pub(crate) fn json(code: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = code;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -156,9 +144,6 @@ pub(crate) fn json(code: StatusCode, body: &Value) -> Response<Body> {
 pub(crate) fn text(code: StatusCode, body: impl Into<Body>) -> Response<Body> {
     let mut response = Response::new(body.into());
     *response.status_mut() = code;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

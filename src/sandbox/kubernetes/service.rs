@@ -33,9 +33,7 @@ pub(crate) fn is_load_balancer(service: &Value) -> bool {
 
 /// Whether the Service has no address by choice.
 pub(crate) fn is_headless(service: &Value) -> bool {
-    let first = object::items(service, "spec.clusterIPs")
-        .first()
-        .and_then(Value::as_str);
+    let first = object::items(service, "spec.clusterIPs").first().and_then(Value::as_str);
     first.unwrap_or_else(|| object::text(service, "spec.clusterIP")) == "None"
 }
 
@@ -46,10 +44,7 @@ pub(crate) fn needs_cluster_ip(service: &Value) -> bool {
 
 /// Whether the type uses node ports.
 pub(crate) fn needs_node_ports(service: &Value) -> bool {
-    matches!(
-        ServiceType::of(service),
-        Some(ServiceType::NodePort | ServiceType::LoadBalancer)
-    )
+    matches!(ServiceType::of(service), Some(ServiceType::NodePort | ServiceType::LoadBalancer))
 }
 
 /// Whether node ports are given out unasked.
@@ -86,10 +81,7 @@ pub(crate) fn default(service: &mut Value) {
             spec.remove("sessionAffinityConfig");
         }
         Some("ClientIP") if spec.get("sessionAffinityConfig").is_none_or(lacks_timeout) => {
-            spec.insert(
-                "sessionAffinityConfig".to_owned(),
-                json!({"clientIP": {"timeoutSeconds": 10_800}}),
-            );
+            spec.insert("sessionAffinityConfig".to_owned(), json!({"clientIP": {"timeoutSeconds": 10_800}}));
         }
         Some(_) | None => {}
     }
@@ -131,9 +123,7 @@ fn default_port(port: &mut Value) {
 }
 
 fn default_ingress(service: &mut Value) {
-    let ingress = service
-        .pointer_mut("/status/loadBalancer/ingress")
-        .and_then(Value::as_array_mut);
+    let ingress = service.pointer_mut("/status/loadBalancer/ingress").and_then(Value::as_array_mut);
     for entry in ingress.into_iter().flatten() {
         if entry["ipMode"].is_null() && !object::text(entry, "ip").is_empty() {
             entry["ipMode"] = json!("VIP");
@@ -152,11 +142,7 @@ pub(crate) fn drop_type_dependent_fields(old: &Value, new: &mut Value) {
         if same(new, "clusterIP") && same(new, "clusterIPs") {
             dropped.extend(["clusterIP", "clusterIPs"]);
         }
-        dropped.extend(
-            ["ipFamilies", "ipFamilyPolicy"]
-                .into_iter()
-                .filter(|field| same(new, field)),
-        );
+        dropped.extend(["ipFamilies", "ipFamilyPolicy"].into_iter().filter(|field| same(new, field)));
     }
     if needs_node_ports(old) && !needs_node_ports(new) && asks_no_new_node_port(old, new) {
         let ports = new.pointer_mut("/spec/ports").and_then(Value::as_array_mut);
@@ -169,9 +155,7 @@ pub(crate) fn drop_type_dependent_fields(old: &Value, new: &mut Value) {
     }
     if is_load_balancer(old) && !is_load_balancer(new) {
         dropped.extend(
-            ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
-                .into_iter()
-                .filter(|field| same(new, field)),
+            ["allocateLoadBalancerNodePorts", "loadBalancerClass"].into_iter().filter(|field| same(new, field)),
         );
     }
     if is_external(old) && !is_external(new) && same(new, "externalTrafficPolicy") {
@@ -188,10 +172,7 @@ pub(crate) fn drop_type_dependent_fields(old: &Value, new: &mut Value) {
 
 fn asks_no_new_node_port(old: &Value, new: &Value) -> bool {
     let numbers = |service: &Value| -> Vec<i64> {
-        object::items(service, "spec.ports")
-            .iter()
-            .filter_map(|port| port["nodePort"].as_i64())
-            .collect()
+        object::items(service, "spec.ports").iter().filter_map(|port| port["nodePort"].as_i64()).collect()
     };
     let before = numbers(old);
     numbers(new).iter().all(|number| before.contains(number))

@@ -67,12 +67,7 @@ pub(crate) fn reserve<'a>(
         return Err(Refusal::invalid(resource, &name, &errors));
     }
     drop(allocations);
-    Ok(Reservation {
-        shared,
-        before,
-        taken: Claims::of(new),
-        committed: false,
-    })
+    Ok(Reservation { shared, before, taken: Claims::of(new), committed: false })
 }
 
 type Given = Result<(), Vec<FieldError>>;
@@ -137,10 +132,7 @@ fn addresses(allocations: &mut Allocations, old: Option<&Value>, new: &mut Value
         return Ok(());
     }
     let held = old.map(Claims::of).unwrap_or_default();
-    let families: Vec<IpFamily> = object::items(new, "spec.ipFamilies")
-        .iter()
-        .filter_map(IpFamily::of)
-        .collect();
+    let families: Vec<IpFamily> = object::items(new, "spec.ipFamilies").iter().filter_map(IpFamily::of).collect();
     let mut ips: Vec<Value> = object::items(new, "spec.clusterIPs").to_vec();
     for (index, family) in families.into_iter().enumerate() {
         let asked = ips.get(index).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -151,11 +143,7 @@ fn addresses(allocations: &mut Allocations, old: Option<&Value>, new: &mut Value
         let given = allocations.address(family, asked).map_err(|fault| {
             let what = asked.map(|address| format!(" {address}")).unwrap_or_default();
             let why = format!("failed to allocate IP{what}: {fault}");
-            vec![FieldError::invalid(
-                "spec.clusterIPs",
-                new["spec"]["clusterIPs"].clone(),
-                why,
-            )]
+            vec![FieldError::invalid("spec.clusterIPs", new["spec"]["clusterIPs"].clone(), why)]
         })?;
         taken.push(Claims::address(given));
         match ips.get_mut(index) {
@@ -180,10 +168,7 @@ fn ports(allocations: &mut Allocations, old: Option<&Value>, new: &mut Value, ta
             let asked = port["nodePort"].as_u64().filter(|number| *number != 0);
             let asked = asked.and_then(|number| u16::try_from(number).ok());
             let number = port["port"].as_i64().unwrap_or(0);
-            let shared_with = by_port
-                .get(&number)
-                .copied()
-                .filter(|given| asked.is_none_or(|asked| asked == *given));
+            let shared_with = by_port.get(&number).copied().filter(|given| asked.is_none_or(|asked| asked == *given));
             if asked.is_none() && !automatic || asked.is_some_and(|asked| held.has_port(asked)) {
                 continue;
             }
@@ -214,9 +199,7 @@ fn health_check_port(
     if !service::needs_health_check(new) || old.is_some_and(service::needs_health_check) {
         return Ok(());
     }
-    let asked = new["spec"]["healthCheckNodePort"]
-        .as_u64()
-        .filter(|number| *number != 0);
+    let asked = new["spec"]["healthCheckNodePort"].as_u64().filter(|number| *number != 0);
     let asked = asked.and_then(|number| u16::try_from(number).ok());
     let given = allocations.port(asked).map_err(|fault| {
         let number = asked.unwrap_or(0);

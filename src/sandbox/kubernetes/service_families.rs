@@ -35,10 +35,7 @@ pub(crate) fn complete(cluster: &[IpFamily], old: Option<&Value>, new: &mut Valu
     if !headless_without_selector {
         check_cluster(cluster, new)?;
     }
-    let mut families: Vec<IpFamily> = object::items(new, "spec.ipFamilies")
-        .iter()
-        .filter_map(IpFamily::of)
-        .collect();
+    let mut families: Vec<IpFamily> = object::items(new, "spec.ipFamilies").iter().filter_map(IpFamily::of).collect();
     if families.is_empty() {
         families.extend(cluster.first());
     }
@@ -58,24 +55,18 @@ fn stays_as_preferred(old: &Value, new: &Value) -> bool {
     let typed = service::needs_cluster_ip(old) && service::needs_cluster_ip(new);
     typed
         && object::text(new, POLICY) == "PreferDualStack"
-        && ["ipFamilyPolicy", "clusterIP", "clusterIPs", "ipFamilies"]
-            .into_iter()
-            .all(same)
+        && ["ipFamilyPolicy", "clusterIP", "clusterIPs", "ipFamilies"].into_iter().all(same)
 }
 
 fn has_selector(service: &Value) -> bool {
-    service["spec"]["selector"]
-        .as_object()
-        .is_some_and(|selector| !selector.is_empty())
+    service["spec"]["selector"].as_object().is_some_and(|selector| !selector.is_empty())
 }
 
 fn default_policy(old: Option<&Value>, new: &mut Value, headless_without_selector: bool) {
     if !new["spec"]["ipFamilyPolicy"].is_null() {
         return;
     }
-    let before = old
-        .map(|old| &old["spec"]["ipFamilyPolicy"])
-        .filter(|policy| !policy.is_null());
+    let before = old.map(|old| &old["spec"]["ipFamilyPolicy"]).filter(|policy| !policy.is_null());
     new["spec"]["ipFamilyPolicy"] = match before {
         Some(policy) => policy.clone(),
         None if headless_without_selector => json!("RequireDualStack"),
@@ -103,11 +94,7 @@ fn check_policy(new: &Value) -> Result<(), Vec<FieldError>> {
         let needs = "must be 'RequireDualStack' or 'PreferDualStack' when multiple";
         for (field, what) in [("clusterIPs", "cluster IPs"), ("ipFamilies", "IP families")] {
             if object::items(&new["spec"], field).len() == 2 {
-                errors.push(FieldError::invalid(
-                    POLICY,
-                    policy,
-                    format!("{needs} {what} are specified"),
-                ));
+                errors.push(FieldError::invalid(POLICY, policy, format!("{needs} {what} are specified")));
             }
         }
     }
@@ -118,11 +105,7 @@ fn check_policy(new: &Value) -> Result<(), Vec<FieldError>> {
 fn infer_families(cluster: &[IpFamily], new: &mut Value) -> Result<(), Vec<FieldError>> {
     let mut families = object::items(new, "spec.ipFamilies").to_vec();
     let mut errors = Vec::new();
-    for (index, address) in object::items(new, "spec.clusterIPs")
-        .iter()
-        .filter_map(Value::as_str)
-        .enumerate()
-    {
+    for (index, address) in object::items(new, "spec.clusterIPs").iter().filter_map(Value::as_str).enumerate() {
         if address == "None" || address.is_empty() {
             break;
         }
@@ -158,11 +141,7 @@ fn check_cluster(cluster: &[IpFamily], new: &Value) -> Result<(), Vec<FieldError
     for (index, family) in object::items(new, "spec.ipFamilies").iter().enumerate() {
         if !IpFamily::of(family).is_some_and(|family| cluster.contains(&family)) {
             let field = format!("spec.ipFamilies[{index}]");
-            errors.push(FieldError::invalid(
-                field,
-                family.clone(),
-                "not configured on this cluster",
-            ));
+            errors.push(FieldError::invalid(field, family.clone(), "not configured on this cluster"));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -197,24 +176,9 @@ mod tests {
                 json!({"ipFamilyPolicy": "PreferDualStack"}),
                 Ok(json!(["PreferDualStack", ["IPv4"]])),
             ),
-            (
-                "required on one family",
-                &both[..1],
-                json!({"ipFamilyPolicy": "RequireDualStack"}),
-                Err(POLICY),
-            ),
-            (
-                "family the cluster lacks",
-                &both[..1],
-                json!({"ipFamilies": ["IPv6"]}),
-                Err("spec.ipFamilies[0]"),
-            ),
-            (
-                "two families on one stack",
-                &both,
-                json!({"ipFamilies": ["IPv4", "IPv6"]}),
-                Err(POLICY),
-            ),
+            ("required on one family", &both[..1], json!({"ipFamilyPolicy": "RequireDualStack"}), Err(POLICY)),
+            ("family the cluster lacks", &both[..1], json!({"ipFamilies": ["IPv6"]}), Err("spec.ipFamilies[0]")),
+            ("two families on one stack", &both, json!({"ipFamilies": ["IPv4", "IPv6"]}), Err(POLICY)),
             (
                 "by address",
                 &both,

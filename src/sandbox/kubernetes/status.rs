@@ -21,12 +21,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason,
-            message: message.into(),
-            details: None,
-        }
+        Self { code, reason, message: message.into(), details: None }
     }
 
     fn with_details(mut self, details: Value) -> Self {
@@ -42,12 +37,8 @@ impl Refusal {
 
     /// There is no such path under a known group.
     pub(crate) fn no_such_path() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "NotFound",
-            "the server could not find the requested resource",
-        )
-        .with_details(json!({}))
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+            .with_details(json!({}))
     }
 
     /// An object of that name is there already.
@@ -64,10 +55,7 @@ impl Refusal {
 
     /// The request assumes something that is not so.
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!(
-            "Operation cannot be fulfilled on {} \"{name}\": {why}",
-            resource.qualified()
-        );
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
         Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(object_details(resource, name))
     }
 
@@ -122,12 +110,8 @@ impl Refusal {
 
     /// The patch is of a type that the resource does not take.
     pub(crate) fn unsupported_patch() -> Self {
-        Self::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "UnsupportedMediaType",
-            "415: Unsupported Media Type",
-        )
-        .with_details(json!({}))
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "415: Unsupported Media Type")
+            .with_details(json!({}))
     }
 
     /// The request cannot be understood.
@@ -192,12 +176,8 @@ impl Refusal {
     /// The server failed.
     pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
         let cause = json!({"message": message.to_string()});
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "InternalError",
-            format!("Internal error occurred: {message}"),
-        )
-        .with_details(json!({"causes": [cause]}))
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}"))
+            .with_details(json!({"causes": [cause]}))
     }
 
     /// The server failed, without a reason that clients could match.

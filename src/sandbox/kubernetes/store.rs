@@ -25,11 +25,7 @@ pub(crate) struct Object {
 impl Object {
     /// A stored form of `value` at `revision`.
     pub(crate) fn new(value: Value, revision: u64) -> Self {
-        Self {
-            value,
-            revision,
-            json: OnceLock::new(),
-        }
+        Self { value, revision, json: OnceLock::new() }
     }
 
     /// The JSON, rendered at the first use.
@@ -106,15 +102,8 @@ impl Store {
     /// An empty store whose logs hold `log_capacity` changes a collection.
     pub(crate) fn new(log_capacity: usize) -> Self {
         let (revisions, _) = watch::channel(1);
-        let state = State {
-            revision: 1,
-            collections: HashMap::new(),
-        };
-        Self {
-            state: RwLock::new(state),
-            log_capacity,
-            revisions,
-        }
+        let state = State { revision: 1, collections: HashMap::new() };
+        Self { state: RwLock::new(state), log_capacity, revisions }
     }
 
     /// The version of the last change.
@@ -146,21 +135,13 @@ impl Store {
         self.read(|state| {
             let at = revision.unwrap_or(state.revision);
             let Some(entries) = state.collections.get(collection) else {
-                return Ok(Snapshot {
-                    objects: Vec::new(),
-                    revision: at,
-                });
+                return Ok(Snapshot { objects: Vec::new(), revision: at });
             };
             if at < entries.forgotten {
-                return Err(Compacted {
-                    oldest: entries.forgotten,
-                });
+                return Err(Compacted { oldest: entries.forgotten });
             }
             let rewound = entries.rewound(at);
-            Ok(Snapshot {
-                objects: entries.range(namespace, after, &rewound),
-                revision: at,
-            })
+            Ok(Snapshot { objects: entries.range(namespace, after, &rewound), revision: at })
         })
     }
 
@@ -178,9 +159,7 @@ impl Store {
                 return Ok((Vec::new(), state.revision));
             };
             if revision < entries.forgotten {
-                return Err(Compacted {
-                    oldest: entries.forgotten,
-                });
+                return Err(Compacted { oldest: entries.forgotten });
             }
             let start = entries.log.partition_point(|change| change.revision <= revision);
             Ok((entries.log.range(start..).cloned().collect(), state.revision))
@@ -201,11 +180,7 @@ impl Store {
         decide: impl FnOnce(Option<&Arc<Object>>) -> Result<Write, E>,
     ) -> Result<Option<Arc<Object>>, E> {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let before = state
-            .collections
-            .get(collection)
-            .and_then(|entries| entries.objects.get(key))
-            .cloned();
+        let before = state.collections.get(collection).and_then(|entries| entries.objects.get(key)).cloned();
         let (mut value, deleted) = match decide(before.as_ref())? {
             Write::Keep => return Ok(before),
             Write::Put(value) => (value, false),
@@ -223,16 +198,7 @@ impl Store {
             true => entries.objects.remove(key),
             false => entries.objects.insert(key.clone(), after.clone()),
         };
-        entries.record(
-            Change {
-                revision,
-                key: key.clone(),
-                before,
-                after: after.clone(),
-                deleted,
-            },
-            capacity,
-        );
+        entries.record(Change { revision, key: key.clone(), before, after: after.clone(), deleted }, capacity);
         drop(state);
         self.revisions.send_replace(revision);
         Ok(Some(after))
@@ -253,11 +219,7 @@ impl Store {
 
     /// Drops a whole collection without a trace, for a kind that is no longer served.
     pub(crate) fn forget(&self, collection: &Collection) {
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .collections
-            .remove(collection);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).collections.remove(collection);
     }
 
     fn read<T>(&self, read: impl FnOnce(&State) -> T) -> T {
@@ -269,10 +231,7 @@ impl Entries {
     fn record(&mut self, change: Change, capacity: usize) {
         self.log.push_back(change);
         while self.log.len() > capacity {
-            let dropped = self
-                .log
-                .pop_front()
-                .expect("a log longer than its capacity has a first entry");
+            let dropped = self.log.pop_front().expect("a log longer than its capacity has a first entry");
             self.forgotten = dropped.revision;
         }
     }
@@ -297,19 +256,12 @@ impl Entries {
             |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace) && after.is_none_or(|after| key > after);
         let first = (namespace.unwrap_or_default().to_owned(), String::new());
         let start = after.map_or(first, Clone::clone);
-        let present = self
-            .objects
-            .range(start..)
-            .take_while(|(key, _)| namespace.is_none_or(|ns| key.0 == ns));
+        let present = self.objects.range(start..).take_while(|(key, _)| namespace.is_none_or(|ns| key.0 == ns));
         let present = present.filter(|(key, _)| !rewound.contains_key(key));
-        let mut found: Vec<(Key, Arc<Object>)> = present
-            .filter(|(key, _)| wanted(key))
-            .map(|(key, object)| (key.clone(), object.clone()))
-            .collect();
+        let mut found: Vec<(Key, Arc<Object>)> =
+            present.filter(|(key, _)| wanted(key)).map(|(key, object)| (key.clone(), object.clone())).collect();
         if !rewound.is_empty() {
-            let past = rewound
-                .iter()
-                .filter_map(|(key, object)| Some(((*key).clone(), (*object)?.clone())));
+            let past = rewound.iter().filter_map(|(key, object)| Some(((*key).clone(), (*object)?.clone())));
             found.extend(past.filter(|(key, _)| wanted(key)));
             found.sort_by(|(left, _), (right, _)| left.cmp(right));
         }
@@ -327,10 +279,7 @@ mod tests {
     use super::*;
 
     fn things() -> Collection {
-        Collection {
-            group: String::new(),
-            plural: "things".to_owned(),
-        }
+        Collection { group: String::new(), plural: "things".to_owned() }
     }
 
     fn key(name: &str) -> Key {
@@ -339,9 +288,7 @@ mod tests {
 
     fn put(store: &Store, name: &str, data: i32) {
         let value = json!({"metadata": {"name": name}, "data": data});
-        store
-            .write(&things(), &key(name), |_| Ok::<_, Infallible>(Write::Put(value)))
-            .unwrap();
+        store.write(&things(), &key(name), |_| Ok::<_, Infallible>(Write::Put(value))).unwrap();
     }
 
     fn remove(store: &Store, name: &str) {
@@ -367,18 +314,9 @@ mod tests {
         remove(&store, "a");
         put(&store, "d", 1);
         let row = |name: &str, data| (name.to_owned(), data);
-        assert_eq!(
-            seen(&store, None, None),
-            Ok(vec![row("b", 3), row("c", 1), row("d", 1)])
-        );
-        assert_eq!(
-            seen(&store, None, Some(then)),
-            Ok(vec![row("a", 1), row("b", 1), row("c", 1)])
-        );
-        assert_eq!(
-            seen(&store, Some(&key("a")), Some(then)),
-            Ok(vec![row("b", 1), row("c", 1)])
-        );
+        assert_eq!(seen(&store, None, None), Ok(vec![row("b", 3), row("c", 1), row("d", 1)]));
+        assert_eq!(seen(&store, None, Some(then)), Ok(vec![row("a", 1), row("b", 1), row("c", 1)]));
+        assert_eq!(seen(&store, Some(&key("a")), Some(then)), Ok(vec![row("b", 1), row("c", 1)]));
     }
 
     #[test]
@@ -393,10 +331,7 @@ mod tests {
         let kept: Vec<(u64, bool)> = changes.iter().map(|change| (change.revision, change.deleted)).collect();
         assert_eq!((kept, at), (vec![(now, false)], now));
         store.compact();
-        assert_eq!(
-            store.changes_after(&things(), now).unwrap_err(),
-            Compacted { oldest: now + 1 }
-        );
+        assert_eq!(store.changes_after(&things(), now).unwrap_err(), Compacted { oldest: now + 1 });
     }
 
     #[test]
@@ -404,10 +339,7 @@ mod tests {
         let store = Store::new(10);
         put(&store, "a", 1);
         let before = store.revision();
-        let kept = store
-            .write(&things(), &key("a"), |_| Ok::<_, Infallible>(Write::Keep))
-            .unwrap()
-            .unwrap();
+        let kept = store.write(&things(), &key("a"), |_| Ok::<_, Infallible>(Write::Keep)).unwrap().unwrap();
         assert_eq!((kept.revision, store.revision()), (before, before));
     }
 }

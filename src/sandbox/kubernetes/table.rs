@@ -87,12 +87,7 @@ fn columns_of(resource: &Resource) -> &'static [Column] {
         ],
         Rules::Namespace => &[("Name", "string", 0), ("Status", "string", 0), ("Age", "string", 0)],
         Rules::ConfigMap => &[("Name", "string", 0), ("Data", "string", 0), ("Age", "string", 0)],
-        Rules::Secret => &[
-            ("Name", "string", 0),
-            ("Type", "string", 0),
-            ("Data", "string", 0),
-            ("Age", "string", 0),
-        ],
+        Rules::Secret => &[("Name", "string", 0), ("Type", "string", 0), ("Data", "string", 0), ("Age", "string", 0)],
         Rules::Lease => &[("Name", "string", 0), ("Holder", "string", 0), ("Age", "string", 0)],
         Rules::Pod => &[
             ("Name", "string", 0),
@@ -133,19 +128,12 @@ fn service_cells(service: &Value) -> Vec<Value> {
         json!(external_addresses(service, kind)),
         json!(ports(service)),
         json!(age(object::meta(service, "creationTimestamp"))),
-        json!(if selector.is_empty() {
-            "<none>".to_owned()
-        } else {
-            selector
-        }),
+        json!(if selector.is_empty() { "<none>".to_owned() } else { selector }),
     ]
 }
 
 fn external_addresses(service: &Value, kind: &str) -> String {
-    let listed: Vec<&str> = object::items(service, "spec.externalIPs")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let listed: Vec<&str> = object::items(service, "spec.externalIPs").iter().filter_map(Value::as_str).collect();
     if kind == "ExternalName" {
         return object::text(service, "spec.externalName").to_owned();
     }
@@ -154,11 +142,7 @@ fn external_addresses(service: &Value, kind: &str) -> String {
         "" => object::text(entry, "hostname"),
         address => address,
     });
-    let balanced: Vec<&str> = if kind == "LoadBalancer" {
-        given.collect()
-    } else {
-        Vec::new()
-    };
+    let balanced: Vec<&str> = if kind == "LoadBalancer" { given.collect() } else { Vec::new() };
     let all: Vec<&str> = balanced.into_iter().chain(listed).collect();
     match (all.is_empty(), kind) {
         (false, _) => all.join(","),
@@ -180,9 +164,7 @@ fn ports(service: &Value) -> String {
 }
 
 fn node_cells(node: &Value) -> Vec<Value> {
-    let ready = object::items(node, "status.conditions")
-        .iter()
-        .find(|c| object::text(c, "type") == "Ready");
+    let ready = object::items(node, "status.conditions").iter().find(|c| object::text(c, "type") == "Ready");
     let mut status = match ready.map(|condition| object::text(condition, "status")) {
         Some("True") => "Ready".to_owned(),
         Some(_) => "NotReady".to_owned(),
@@ -198,13 +180,8 @@ fn node_cells(node: &Value) -> Vec<Value> {
         .collect();
     let or = |text: &str, missing: &str| json!(if text.is_empty() { missing } else { text });
     let address = |kind: &str| {
-        let found = object::items(node, "status.addresses")
-            .iter()
-            .find(|entry| object::text(entry, "type") == kind);
-        or(
-            found.map(|entry| object::text(entry, "address")).unwrap_or_default(),
-            "<none>",
-        )
+        let found = object::items(node, "status.addresses").iter().find(|entry| object::text(entry, "type") == kind);
+        or(found.map(|entry| object::text(entry, "address")).unwrap_or_default(), "<none>")
     };
     let info = |field: &str| or(object::text(&node["status"]["nodeInfo"], field), "<unknown>");
     vec![
@@ -231,20 +208,13 @@ fn event_cells(event: &Value) -> Vec<Value> {
         "" => or_event_time("lastTimestamp"),
         time => time.to_owned(),
     };
-    let about = format!(
-        "{}/{}",
-        text("involvedObject.kind").to_lowercase(),
-        text("involvedObject.name")
-    );
+    let about = format!("{}/{}", text("involvedObject.kind").to_lowercase(), text("involvedObject.name"));
     let source = match (text("source.component"), text("source.host")) {
         (component, host) if host.is_empty() && component.is_empty() => text("reportingComponent"),
         (component, host) if host.is_empty() => component,
         (component, host) => format!("{component}, {host}"),
     };
-    let count = event["series"]["count"]
-        .as_i64()
-        .or_else(|| event["count"].as_i64())
-        .unwrap_or(1);
+    let count = event["series"]["count"].as_i64().or_else(|| event["count"].as_i64()).unwrap_or(1);
     vec![
         json!(age(&last)),
         json!(text("type")),
@@ -263,10 +233,7 @@ fn pod_cells(pod: &Value) -> Vec<Value> {
     let statuses = object::items(pod, "status.containerStatuses");
     let ready = statuses.iter().filter(|status| status["ready"] == json!(true)).count();
     let total = object::items(pod, "spec.containers").len();
-    let restarts: i64 = statuses
-        .iter()
-        .filter_map(|status| status["restartCount"].as_i64())
-        .sum();
+    let restarts: i64 = statuses.iter().filter_map(|status| status["restartCount"].as_i64()).sum();
     let or_none = |text: &str| json!(if text.is_empty() { "<none>" } else { text });
     vec![
         json!(object::meta(pod, "name")),
@@ -281,19 +248,10 @@ fn pod_cells(pod: &Value) -> Vec<Value> {
 
 fn endpoint_slice_cells(slice: &Value) -> Vec<Value> {
     let join = |parts: Vec<String>| {
-        if parts.is_empty() {
-            "<unset>".to_owned()
-        } else {
-            parts.join(",")
-        }
+        if parts.is_empty() { "<unset>".to_owned() } else { parts.join(",") }
     };
-    let ports = object::items(slice, "ports")
-        .iter()
-        .map(|port| port["port"].to_string())
-        .collect();
-    let endpoints = object::items(slice, "endpoints")
-        .iter()
-        .flat_map(|endpoint| object::items(endpoint, "addresses"));
+    let ports = object::items(slice, "ports").iter().map(|port| port["port"].to_string()).collect();
+    let endpoints = object::items(slice, "endpoints").iter().flat_map(|endpoint| object::items(endpoint, "addresses"));
     let endpoints = endpoints.filter_map(Value::as_str).map(str::to_owned).collect();
     vec![
         json!(object::meta(slice, "name")),
@@ -310,32 +268,21 @@ fn endpoints(value: &Value) -> String {
         .flat_map(|subset| {
             let ports = object::items(subset, "ports");
             object::items(subset, "addresses").iter().flat_map(move |address| {
-                ports
-                    .iter()
-                    .map(move |port| format!("{}:{}", object::text(address, "ip"), port["port"]))
+                ports.iter().map(move |port| format!("{}:{}", object::text(address, "ip"), port["port"]))
             })
         })
         .collect();
-    if addresses.is_empty() {
-        "<none>".to_owned()
-    } else {
-        addresses.join(",")
-    }
+    if addresses.is_empty() { "<none>".to_owned() } else { addresses.join(",") }
 }
 
 fn entries(value: &Value) -> usize {
-    ["data", "binaryData"]
-        .iter()
-        .filter_map(|section| value[section].as_object())
-        .map(serde_json::Map::len)
-        .sum()
+    ["data", "binaryData"].iter().filter_map(|section| value[section].as_object()).map(serde_json::Map::len).sum()
 }
 
 fn pairs(map: &Value) -> String {
     let members = map.as_object().into_iter().flatten();
-    let listed: Vec<String> = members
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
-        .collect();
+    let listed: Vec<String> =
+        members.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
     listed.join(",")
 }
 
@@ -377,27 +324,14 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        let rows = [
-            (0, "0s"),
-            (119, "119s"),
-            (125, "2m5s"),
-            (3600, "60m"),
-            (10_860, "3h1m"),
-            (90_000, "25h"),
-        ];
-        assert_eq!(
-            rows.map(|(seconds, _)| short(seconds)),
-            rows.map(|(_, text)| text.to_owned())
-        );
+        let rows = [(0, "0s"), (119, "119s"), (125, "2m5s"), (3600, "60m"), (10_860, "3h1m"), (90_000, "25h")];
+        assert_eq!(rows.map(|(seconds, _)| short(seconds)), rows.map(|(_, text)| text.to_owned()));
     }
 
     #[test]
     fn every_resource_has_a_cell_for_each_column() {
         for resource in Registry::built_in().all() {
-            let counts = (
-                cells(&resource, &json!({"metadata": {"name": "x"}})).len(),
-                columns(&resource).len(),
-            );
+            let counts = (cells(&resource, &json!({"metadata": {"name": "x"}})).len(), columns(&resource).len());
             assert_eq!(counts.0, counts.1, "{}", resource.plural);
         }
     }
@@ -406,10 +340,7 @@ mod tests {
     fn a_service_shows_its_address_or_that_it_waits() {
         let mut service =
             json!({"spec": {"type": "LoadBalancer", "ports": [{"port": 80, "nodePort": 30000, "protocol": "TCP"}]}});
-        assert_eq!(
-            service_cells(&service)[3..5],
-            [json!("<pending>"), json!("80:30000/TCP")]
-        );
+        assert_eq!(service_cells(&service)[3..5], [json!("<pending>"), json!("80:30000/TCP")]);
         service["status"] = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}, {"hostname": "a.example"}]}});
         assert_eq!(service_cells(&service)[3], json!("192.0.2.1,a.example"));
     }

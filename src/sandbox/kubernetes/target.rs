@@ -20,11 +20,7 @@ pub(crate) struct Target {
 impl Target {
     /// Finds what `path` points at, or nothing when no such thing is served.
     pub(crate) fn find(registry: &Registry, path: &str) -> Option<Self> {
-        let decoded: Vec<String> = path
-            .split('/')
-            .filter(|part| !part.is_empty())
-            .map(percent_decode)
-            .collect();
+        let decoded: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(percent_decode).collect();
         let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
         let (group, version, rest) = match parts.as_slice() {
             ["api", version, rest @ ..] => ("", *version, rest),
@@ -52,12 +48,7 @@ impl Target {
             Scope::Cluster => namespace.is_none(),
             Scope::Namespaced => namespace.is_some() || name.is_none(),
         };
-        fits.then_some(Self {
-            resource,
-            namespace,
-            name,
-            subresource,
-        })
+        fits.then_some(Self { resource, namespace, name, subresource })
     }
 }
 
@@ -67,9 +58,7 @@ pub(crate) fn percent_decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut index = 0;
     while index < bytes.len() {
-        let hex = bytes
-            .get(index + 1..index + 3)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
+        let hex = bytes.get(index + 1..index + 3).and_then(|pair| std::str::from_utf8(pair).ok());
         match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
             Some(byte) if bytes[index] == b'%' => {
                 out.push(byte);
@@ -90,36 +79,19 @@ mod tests {
 
     use super::*;
 
-    type Found = (
-        &'static str,
-        Option<&'static str>,
-        Option<&'static str>,
-        Option<Subresource>,
-    );
+    type Found = (&'static str, Option<&'static str>, Option<&'static str>, Option<Subresource>);
 
     #[test]
     fn paths_point_at_resources() {
         let rows: &[(&str, Option<Found>)] = &[
             ("/api/v1/nodes", Some(("nodes", None, None, None))),
-            (
-                "/api/v1/nodes/a/status",
-                Some(("nodes", None, Some("a"), Some(Subresource::Status))),
-            ),
+            ("/api/v1/nodes/a/status", Some(("nodes", None, Some("a"), Some(Subresource::Status)))),
             ("/api/v1/services", Some(("services", None, None, None))),
             ("/api/v1/namespaces", Some(("namespaces", None, None, None))),
             ("/api/v1/namespaces/x", Some(("namespaces", None, Some("x"), None))),
-            (
-                "/api/v1/namespaces/x/finalize",
-                Some(("namespaces", None, Some("x"), Some(Subresource::Finalize))),
-            ),
-            (
-                "/api/v1/namespaces/x/services/s",
-                Some(("services", Some("x"), Some("s"), None)),
-            ),
-            (
-                "/apis/coordination.k8s.io/v1/namespaces/x/leases",
-                Some(("leases", Some("x"), None, None)),
-            ),
+            ("/api/v1/namespaces/x/finalize", Some(("namespaces", None, Some("x"), Some(Subresource::Finalize)))),
+            ("/api/v1/namespaces/x/services/s", Some(("services", Some("x"), Some("s"), None))),
+            ("/apis/coordination.k8s.io/v1/namespaces/x/leases", Some(("leases", Some("x"), None, None))),
             ("/api/v1/services/s", None),
             ("/api/v1/namespaces/x/nodes", None),
             ("/api/v1/nodes/a/nothing", None),
@@ -131,12 +103,7 @@ mod tests {
             let found = Target::find(&registry, path);
             let found = found.as_ref().map(|target| {
                 let plural = target.resource.plural.as_str();
-                (
-                    plural,
-                    target.namespace.as_deref(),
-                    target.name.as_deref(),
-                    target.subresource,
-                )
+                (plural, target.namespace.as_deref(), target.name.as_deref(), target.subresource)
             });
             assert_eq!(found, *expected, "{path}");
         }

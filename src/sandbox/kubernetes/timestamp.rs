@@ -15,7 +15,5 @@ pub(crate) fn whole_seconds(time: Timestamp) -> String {
 
 /// `metav1.MicroTime`: UTC, microseconds.
 pub(crate) fn microseconds(time: Timestamp) -> String {
-    time.to_zoned(TimeZone::UTC)
-        .strftime("%Y-%m-%dT%H:%M:%S.%6fZ")
-        .to_string()
+    time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }

@@ -93,10 +93,7 @@ fn read_patched(patched: Value, resource: &Resource, validation: FieldValidation
         let error = FieldError::invalid("patch", text, refusal.message.clone());
         Refusal::invalid_patch(&error)
     })?;
-    Ok(Decoded {
-        value: events::into_stored(decoded.value, resource),
-        warnings: decoded.warnings,
-    })
+    Ok(Decoded { value: events::into_stored(decoded.value, resource), warnings: decoded.warnings })
 }
 
 /// A patch may not move an object.

@@ -39,10 +39,7 @@ impl<'a> Level<'a> {
     /// What is known below the member `name`, list items included.
     fn below(self, name: &str) -> Level<'a> {
         match self {
-            Self::Struct(def) => def
-                .fields
-                .get(name)
-                .map_or(Level::Free, |field| Level::of(&field.shape)),
+            Self::Struct(def) => def.fields.get(name).map_or(Level::Free, |field| Level::of(&field.shape)),
             Self::Map(element) => Level::of(element),
             Self::Free => Level::Free,
         }
@@ -83,11 +80,7 @@ fn merge_map(
         let merged = match (original.remove(&key), value) {
             (Some(Value::Object(before)), Value::Object(patch)) => {
                 let replaces = level.field(&key).is_some_and(|field| field.patch.replace);
-                Some(Value::Object(if replaces {
-                    patch
-                } else {
-                    merge_map(before, patch, level.below(&key))?
-                }))
+                Some(Value::Object(if replaces { patch } else { merge_map(before, patch, level.below(&key))? }))
             }
             (Some(Value::Array(before)), Value::Array(patch)) => {
                 Some(Value::Array(merge_list_field(before, patch, &key, level)?))
@@ -114,9 +107,7 @@ fn retain_keys(original: &mut Map<String, Value>, patch: &mut Map<String, Value>
     let malformed = || Refusal::plain_internal("invalid patch format of retainKeys");
     let retained = retained.as_array().ok_or_else(malformed)?.clone();
     let is_retained = |key: &str| retained.iter().any(|name| name.as_str() == Some(key));
-    let stray = patch
-        .iter()
-        .any(|(key, value)| !value.is_null() && !key.starts_with('$') && !is_retained(key));
+    let stray = patch.iter().any(|(key, value)| !value.is_null() && !key.starts_with('$') && !is_retained(key));
     if stray {
         return Err(malformed());
     }
@@ -147,10 +138,9 @@ fn merge_ordered(
         let merged = match (before.clone(), patch.remove(list)) {
             (Some(before), Some(Value::Array(patch))) => merge_list_field(before, patch, list, level)?,
             (Some(before), None) => before,
-            (None, Some(Value::Array(patch))) => patch
-                .into_iter()
-                .filter_map(|item| without_directives(without_nulls(item)))
-                .collect(),
+            (None, Some(Value::Array(patch))) => {
+                patch.into_iter().filter_map(|item| without_directives(without_nulls(item))).collect()
+            }
             (_, Some(other)) => {
                 patch.insert(list.to_owned(), other);
                 continue;
@@ -256,10 +246,7 @@ fn delete_from(original: &mut Map<String, Value>, list: &str, deleted: &Value) {
 
 fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, Refusal> {
     item.get(key).ok_or_else(|| {
-        Refusal::plain_internal(format!(
-            "map: {} does not contain declared merge key: {key}",
-            go_map(item)
-        ))
+        Refusal::plain_internal(format!("map: {} does not contain declared merge key: {key}", go_map(item)))
     })
 }
 
@@ -272,10 +259,7 @@ fn unknown_directive(directive: &Value) -> Refusal {
 fn go_map(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let parts: Vec<String> = members
-                .iter()
-                .map(|(key, value)| format!("{key}:{}", go_map(value)))
-                .collect();
+            let parts: Vec<String> = members.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
             format!("map[{}]", parts.join(" "))
         }
         Value::String(text) => text.clone(),
@@ -301,10 +285,7 @@ fn without_directives(value: Value) -> Option<Value> {
         Value::Object(members) if members.contains_key(DIRECTIVE) => None,
         Value::Object(members) => {
             let kept = members.into_iter().filter(|(key, _)| !key.starts_with('$'));
-            Some(Value::Object(
-                kept.filter_map(|(key, value)| Some((key, without_directives(value)?)))
-                    .collect(),
-            ))
+            Some(Value::Object(kept.filter_map(|(key, value)| Some((key, without_directives(value)?))).collect()))
         }
         Value::Array(items) => Some(Value::Array(items.into_iter().filter_map(without_directives).collect())),
         other => Some(other),
@@ -432,9 +413,6 @@ mod tests {
     fn an_item_without_its_merge_key_is_refused() {
         let original = json!({"spec": {"ports": [{"port": 80}]}});
         let refused = apply(original, &json!({"spec": {"ports": [{"name": "x"}]}}), SERVICE).unwrap_err();
-        assert_eq!(
-            refused.message,
-            "map: map[name:x] does not contain declared merge key: port"
-        );
+        assert_eq!(refused.message, "map: map[name:x] does not contain declared merge key: port");
     }
 }

@@ -25,9 +25,7 @@ pub(crate) struct Schema {
 impl Schema {
     /// The type of that OpenAPI name.
     pub(crate) fn get(&self, name: &str) -> &TypeDef {
-        self.types
-            .get(name)
-            .expect("every named type is in the checked-in schema")
+        self.types.get(name).expect("every named type is in the checked-in schema")
     }
 
     /// All types, in no particular order.

@@ -19,11 +19,7 @@ pub(crate) struct Normalised {
 pub(crate) enum DecodeFault {
     /// The JSON type is another than the Go type's.
     #[error("json: cannot unmarshal {found} into Go {place} of type {wanted}")]
-    Mismatch {
-        found: String,
-        place: String,
-        wanted: String,
-    },
+    Mismatch { found: String, place: String, wanted: String },
     /// The text is not a time, a quantity or base64.
     #[error("{0}")]
     Text(String),
@@ -34,16 +30,9 @@ pub(crate) enum DecodeFault {
 /// # Errors
 /// When a value's JSON type does not fit.
 pub(crate) fn normalise(value: Value, name: &str) -> Result<Normalised, DecodeFault> {
-    let mut walk = Walk {
-        path: Vec::new(),
-        owner: String::new(),
-        unknown: Vec::new(),
-    };
+    let mut walk = Walk { path: Vec::new(), owner: String::new(), unknown: Vec::new() };
     let value = walk.structure(value, SCHEMA.get(name))?;
-    Ok(Normalised {
-        value,
-        unknown: walk.unknown,
-    })
+    Ok(Normalised { value, unknown: walk.unknown })
 }
 
 struct Walk {
@@ -188,20 +177,11 @@ impl Walk {
         let place = match self.path.is_empty() {
             true => "value".to_owned(),
             false => {
-                let named = self
-                    .path
-                    .iter()
-                    .filter(|part| !part.starts_with('['))
-                    .cloned()
-                    .collect::<Vec<_>>();
+                let named = self.path.iter().filter(|part| !part.starts_with('[')).cloned().collect::<Vec<_>>();
                 format!("struct field {}.{}", self.owner, named.join("."))
             }
         };
-        DecodeFault::Mismatch {
-            found,
-            place,
-            wanted: wanted.to_owned(),
-        }
+        DecodeFault::Mismatch { found, place, wanted: wanted.to_owned() }
     }
 
     fn dotted(&self) -> String {

@@ -15,15 +15,8 @@ pub(super) fn parse(text: &str) -> Schema {
             owner.fields.insert(name, field);
         } else if let Some(header) = line.strip_prefix("type ") {
             types.extend(current.take().map(|done| (done.name.clone(), done)));
-            let (name, atomic) = header
-                .strip_suffix(" atomic")
-                .map_or((header, false), |name| (name, true));
-            current = Some(TypeDef {
-                name: name.to_owned(),
-                atomic,
-                open: false,
-                fields: BTreeMap::new(),
-            });
+            let (name, atomic) = header.strip_suffix(" atomic").map_or((header, false), |name| (name, true));
+            current = Some(TypeDef { name: name.to_owned(), atomic, open: false, fields: BTreeMap::new() });
         }
     }
     types.extend(current.map(|done| (done.name.clone(), done)));
@@ -39,12 +32,7 @@ fn custom_resource() -> TypeDef {
         "metadata io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta omitempty",
     ];
     let fields = fields.into_iter().map(parse_field).collect();
-    TypeDef {
-        name: CUSTOM_RESOURCE.to_owned(),
-        atomic: false,
-        open: true,
-        fields,
-    }
+    TypeDef { name: CUSTOM_RESOURCE.to_owned(), atomic: false, open: true, fields }
 }
 
 fn parse_field(line: &str) -> (String, Field) {
@@ -86,11 +74,7 @@ fn map_keys(text: &str) -> Vec<String> {
 
 fn parse_strategy(text: &str) -> PatchStrategy {
     let has = |word| text.split(',').any(|part| part == word);
-    PatchStrategy {
-        merge: has("merge"),
-        replace: has("replace"),
-        retain_keys: has("retainKeys"),
-    }
+    PatchStrategy { merge: has("merge"), replace: has("replace"), retain_keys: has("retainKeys") }
 }
 
 fn parse_shape(text: &str, list: ListKind) -> Shape {
@@ -135,10 +119,8 @@ mod tests {
             }
         }
         let fields = SCHEMA.types().flat_map(|def| def.fields.values());
-        let dangling: Vec<&str> = fields
-            .filter_map(|field| names(&field.shape))
-            .filter(|name| !SCHEMA.types.contains_key(*name))
-            .collect();
+        let dangling: Vec<&str> =
+            fields.filter_map(|field| names(&field.shape)).filter(|name| !SCHEMA.types.contains_key(*name)).collect();
         assert_eq!(dangling, Vec::<&str>::new());
     }
 
@@ -151,11 +133,7 @@ mod tests {
             pointer: false,
             omit: Omit::Empty,
             atomic: false,
-            patch: PatchStrategy {
-                merge: true,
-                replace: false,
-                retain_keys: false,
-            },
+            patch: PatchStrategy { merge: true, replace: false, retain_keys: false },
             merge_key: Some("port".to_owned()),
             default: None,
         };

@@ -35,34 +35,22 @@ impl FieldSelector {
 
     /// Whether the object is meant.
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.terms
-            .iter()
-            .all(|term| (read(object, &term.field) == term.value) == term.wanted)
+        self.terms.iter().all(|term| (read(object, &term.field) == term.value) == term.wanted)
     }
 
     /// Narrows to the object of that name.
     pub(crate) fn add_name(&mut self, name: &str) {
-        self.terms.push(Term {
-            field: "metadata.name".to_owned(),
-            value: name.to_owned(),
-            wanted: true,
-        });
+        self.terms.push(Term { field: "metadata.name".to_owned(), value: name.to_owned(), wanted: true });
     }
 }
 
 fn parse_term(text: &str, resource: &Resource) -> Result<Term, String> {
     let split = |operator: &str, wanted| text.split_once(operator).map(|(field, value)| (field, value, wanted));
-    let found = split("!=", false)
-        .or_else(|| split("==", true))
-        .or_else(|| split("=", true));
+    let found = split("!=", false).or_else(|| split("==", true)).or_else(|| split("=", true));
     let (field, value, wanted) =
         found.ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{text}'"))?;
     match selectable(resource).contains(&field) || (field == "metadata.namespace" && resource.namespaced()) {
-        true => Ok(Term {
-            field: field.to_owned(),
-            value: value.to_owned(),
-            wanted,
-        }),
+        true => Ok(Term { field: field.to_owned(), value: value.to_owned(), wanted }),
         false => Err(not_supported(field, resource)),
     }
 }
@@ -154,29 +142,17 @@ mod tests {
             ("nodes", &node, "spec.unschedulable==true", Some(false)),
             ("nodes", &node, "metadata.namespace=x", None),
             ("nodes", &node, "spec.type=x", None),
-            (
-                "services",
-                &service,
-                "spec.type=LoadBalancer,metadata.namespace=x",
-                Some(true),
-            ),
+            ("services", &service, "spec.type=LoadBalancer,metadata.namespace=x", Some(true)),
             ("services", &service, "spec.type!=LoadBalancer", Some(false)),
             ("services", &service, "status.phase=x", None),
             ("services", &service, "metadata.name", None),
-            (
-                "events",
-                &event,
-                "involvedObject.kind=Node,involvedObject.name=n",
-                Some(true),
-            ),
+            ("events", &event, "involvedObject.kind=Node,involvedObject.name=n", Some(true)),
             ("events", &event, "regarding.kind=Service", Some(false)),
         ];
         let registry = Registry::built_in();
         for (plural, object, text, expected) in rows {
             let resource = registry.find("", "v1", plural).unwrap();
-            let found = FieldSelector::parse(text, &resource)
-                .ok()
-                .map(|selector| selector.matches(object));
+            let found = FieldSelector::parse(text, &resource).ok().map(|selector| selector.matches(object));
             assert_eq!(found, *expected, "{plural} {text}");
         }
     }

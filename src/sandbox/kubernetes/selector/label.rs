@@ -30,12 +30,8 @@ impl LabelSelector {
     /// # Errors
     /// Says what was found and what was expected.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let requirements = split_requirements(text)
-            .into_iter()
-            .map(|part| parse_requirement(part.trim()));
-        Ok(Self {
-            requirements: requirements.collect::<Result<_, _>>()?,
-        })
+        let requirements = split_requirements(text).into_iter().map(|part| parse_requirement(part.trim()));
+        Ok(Self { requirements: requirements.collect::<Result<_, _>>()? })
     }
 
     /// Whether everything matches.
@@ -103,19 +99,14 @@ fn parse_requirement(text: &str) -> Result<Requirement, String> {
     let key = key.trim();
     let valid = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     match !key.is_empty() && key.chars().all(valid) {
-        true => Ok(Requirement {
-            key: key.to_owned(),
-            operator,
-        }),
+        true => Ok(Requirement { key: key.to_owned(), operator }),
         false => Err(format!("found '{text}', expected: identifier")),
     }
 }
 
 fn set_requirement(text: &str, open: usize) -> Result<(&str, Operator), String> {
     let (head, values) = text.split_at(open);
-    let inner = values
-        .strip_prefix('(')
-        .and_then(|rest| rest.trim_end().strip_suffix(')'));
+    let inner = values.strip_prefix('(').and_then(|rest| rest.trim_end().strip_suffix(')'));
     let inner = inner.ok_or_else(|| format!("found '{values}', expected: ',' or ')'"))?;
     let values: Vec<String> = inner.split(',').map(|value| value.trim().to_owned()).collect();
     let mut words = head.split_whitespace();
@@ -127,9 +118,7 @@ fn set_requirement(text: &str, open: usize) -> Result<(&str, Operator), String> 
 }
 
 fn bound(text: &str) -> Result<i64, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| format!("found '{text}', expected: an integer"))
+    text.trim().parse().map_err(|_| format!("found '{text}', expected: an integer"))
 }
 
 #[cfg(test)]

@@ -40,10 +40,7 @@ pub(crate) fn of_new(event: &Value, api: EventApi) -> Vec<FieldError> {
         ("firstTimestamp", event["firstTimestamp"].is_null()),
         ("lastTimestamp", event["lastTimestamp"].is_null()),
         ("count", event["count"].is_null()),
-        (
-            "source",
-            event["source"].as_object().is_none_or(|source| source.is_empty()),
-        ),
+        ("source", event["source"].as_object().is_none_or(|source| source.is_empty())),
     ];
     let set = unset.into_iter().filter(|(_, unset)| !unset);
     errors.extend(set.map(|(field, _)| FieldError::invalid(field, "", "needs to be unset")));
@@ -75,11 +72,7 @@ pub(crate) fn of_change(old: &Value, new: &Value, api: EventApi) -> Vec<FieldErr
         "reportingInstance",
     ];
     for field in fixed.into_iter().filter(|field| old[field] != new[field]) {
-        let shown = if field == "reportingComponent" {
-            "reportingController"
-        } else {
-            field
-        };
+        let shown = if field == "reportingComponent" { "reportingController" } else { field };
         errors.push(FieldError::invalid(shown, new[field].clone(), "field is immutable"));
     }
     errors
@@ -121,11 +114,7 @@ fn legacy(event: &Value, api: EventApi) -> Vec<FieldError> {
 }
 
 fn reporter(event: &Value, api: EventApi) -> Vec<FieldError> {
-    let controller_field = if api == EventApi::Core {
-        "reportingComponent"
-    } else {
-        "reportingController"
-    };
+    let controller_field = if api == EventApi::Core { "reportingComponent" } else { "reportingController" };
     let controller = object::text(event, "reportingComponent");
     let mut errors = Vec::new();
     if controller.is_empty() {
@@ -139,11 +128,7 @@ fn reporter(event: &Value, api: EventApi) -> Vec<FieldError> {
             errors.push(FieldError::required(field, ""));
         }
         if text.len() > limit {
-            errors.push(FieldError::invalid(
-                field,
-                "",
-                format!("can have at most {limit} characters"),
-            ));
+            errors.push(FieldError::invalid(field, "", format!("can have at most {limit} characters")));
         }
     }
     if object::text(event, "message").len() > 1024 {

@@ -15,9 +15,7 @@ pub(crate) fn address(field: &str, text: &str) -> Option<FieldError> {
 /// What is wrong with a CIDR.
 pub(crate) fn cidr(field: &str, text: &str) -> Option<FieldError> {
     let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-    text.parse::<IpNet>()
-        .is_err()
-        .then(|| FieldError::invalid(field, text, why))
+    text.parse::<IpNet>().is_err().then(|| FieldError::invalid(field, text, why))
 }
 
 /// What forbids an address as an external one.

@@ -50,11 +50,7 @@ pub(crate) fn of_change(resource: &Resource, old: &Value, new: &Value) -> Vec<Fi
     for field in ["name", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         if old["metadata"][field] != new["metadata"][field] {
             let value = new["metadata"][field].clone();
-            errors.push(FieldError::invalid(
-                format!("metadata.{field}"),
-                value,
-                "field is immutable",
-            ));
+            errors.push(FieldError::invalid(format!("metadata.{field}"), value, "field is immutable"));
         }
     }
     let _ = resource;
@@ -83,21 +79,9 @@ fn common(value: &Value) -> Vec<FieldError> {
         let _ = index;
         for field in ["apiVersion", "kind", "name", "uid"] {
             if object::text(owner, field).is_empty() {
-                let detail = if field == "apiVersion" {
-                    "version must not be empty"
-                } else {
-                    "must not be empty"
-                };
-                let value = if field == "apiVersion" {
-                    Value::from("")
-                } else {
-                    owner[field].clone()
-                };
-                errors.push(FieldError::invalid(
-                    format!("metadata.ownerReferences.{field}"),
-                    value,
-                    detail,
-                ));
+                let detail = if field == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                let value = if field == "apiVersion" { Value::from("") } else { owner[field].clone() };
+                errors.push(FieldError::invalid(format!("metadata.ownerReferences.{field}"), value, detail));
             }
         }
     }
@@ -147,43 +131,15 @@ mod tests {
     fn faults_of_metadata_are_named_with_their_field() {
         let big = "x".repeat(ANNOTATIONS_LIMIT);
         let rows: &[(&str, Value, &[&str])] = &[
-            (
-                "valid",
-                json!({"name": "a", "labels": {"a.io/b": "c"}, "finalizers": ["a.io/b"]}),
-                &[],
-            ),
+            ("valid", json!({"name": "a", "labels": {"a.io/b": "c"}, "finalizers": ["a.io/b"]}), &[]),
             ("name", json!({"name": "A"}), &["metadata.name"]),
-            (
-                "label key",
-                json!({"name": "a", "labels": {"-": "c"}}),
-                &["metadata.labels"],
-            ),
-            (
-                "label value",
-                json!({"name": "a", "labels": {"k": "a b"}}),
-                &["metadata.labels"],
-            ),
-            (
-                "annotation key",
-                json!({"name": "a", "annotations": {"a b": "c"}}),
-                &["metadata.annotations"],
-            ),
-            (
-                "annotation key in capitals",
-                json!({"name": "a", "annotations": {"A.io/B": "c"}}),
-                &[],
-            ),
-            (
-                "annotations' size",
-                json!({"name": "a", "annotations": {"k": big}}),
-                &["metadata.annotations"],
-            ),
+            ("label key", json!({"name": "a", "labels": {"-": "c"}}), &["metadata.labels"]),
+            ("label value", json!({"name": "a", "labels": {"k": "a b"}}), &["metadata.labels"]),
+            ("annotation key", json!({"name": "a", "annotations": {"a b": "c"}}), &["metadata.annotations"]),
+            ("annotation key in capitals", json!({"name": "a", "annotations": {"A.io/B": "c"}}), &[]),
+            ("annotations' size", json!({"name": "a", "annotations": {"k": big}}), &["metadata.annotations"]),
             ("generateName", json!({"name": "a-xyz", "generateName": "a-"}), &[]),
-            (
-                "finalizer",
-                json!({"name": "a", "finalizers": ["a b"]}),
-                &["metadata.finalizers"],
-            ),
+            ("finalizer", json!({"name": "a", "finalizers": ["a b"]}), &["metadata.finalizers"]),
         ];
         let resource = Registry::built_in().find("", "v1", "services").unwrap();
         for (row, metadata, expected) in rows {

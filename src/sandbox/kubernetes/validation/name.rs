@@ -51,11 +51,7 @@ pub(crate) fn qualified(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     match prefix {
         Some("") => found.push("prefix part must be non-empty".to_owned()),
-        Some(prefix) => found.extend(
-            dns1123_subdomain(prefix)
-                .into_iter()
-                .map(|fault| format!("prefix part {fault}")),
-        ),
+        Some(prefix) => found.extend(dns1123_subdomain(prefix).into_iter().map(|fault| format!("prefix part {fault}"))),
         None => {}
     }
     if name.is_empty() {
@@ -83,10 +79,7 @@ pub(crate) fn port_name(text: &str) -> Vec<String> {
     if text.len() > 15 {
         found.push("must be no more than 15 characters".to_owned());
     }
-    if !text
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
-    {
+    if !text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') {
         found.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".to_owned());
     }
     if !text.contains(|c: char| c.is_ascii_lowercase()) {

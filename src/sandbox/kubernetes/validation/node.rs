@@ -17,23 +17,12 @@ pub(crate) fn of_new(node: &Value) -> Vec<FieldError> {
     let mut errors = taints(node);
     let cidrs = object::items(node, "spec.podCIDRs");
     for (index, cidr) in cidrs.iter().enumerate() {
-        errors.extend(ip::cidr(
-            &format!("spec.podCIDRs[{index}]"),
-            cidr.as_str().unwrap_or_default(),
-        ));
+        errors.extend(ip::cidr(&format!("spec.podCIDRs[{index}]"), cidr.as_str().unwrap_or_default()));
     }
-    let families: BTreeSet<bool> = cidrs
-        .iter()
-        .filter_map(Value::as_str)
-        .map(|cidr| cidr.contains(':'))
-        .collect();
+    let families: BTreeSet<bool> = cidrs.iter().filter_map(Value::as_str).map(|cidr| cidr.contains(':')).collect();
     if cidrs.len() > 1 && (families.len() != 2 || cidrs.len() > 2) {
         let why = "may specify no more than one CIDR for each IP family";
-        errors.push(FieldError::invalid(
-            "spec.podCIDRs",
-            node["spec"]["podCIDRs"].clone(),
-            why,
-        ));
+        errors.push(FieldError::invalid("spec.podCIDRs", node["spec"]["podCIDRs"].clone(), why));
     }
     errors
 }
@@ -44,10 +33,7 @@ pub(crate) fn of_change(old: &Value, new: &Value) -> Vec<FieldError> {
     let addresses = object::items(new, "status.addresses");
     for (index, address) in addresses.iter().enumerate() {
         if addresses[..index].contains(address) {
-            errors.push(FieldError::duplicate(
-                format!("status.addresses[{index}]"),
-                address.clone(),
-            ));
+            errors.push(FieldError::duplicate(format!("status.addresses[{index}]"), address.clone()));
         }
     }
     let old_cidrs = object::items(old, "spec.podCIDRs");
@@ -67,11 +53,8 @@ fn taints(node: &Value) -> Vec<FieldError> {
     let mut seen = BTreeSet::new();
     for (index, taint) in object::items(node, "spec.taints").iter().enumerate() {
         let field = format!("metadata.taints[{index}]");
-        let (key, value, effect) = (
-            object::text(taint, "key"),
-            object::text(taint, "value"),
-            object::text(taint, "effect"),
-        );
+        let (key, value, effect) =
+            (object::text(taint, "key"), object::text(taint, "value"), object::text(taint, "effect"));
         let faults = name::qualified(key).into_iter();
         errors.extend(faults.map(|fault| FieldError::invalid(format!("{field}.key"), key, fault)));
         let faults = name::label_value(value);
@@ -81,11 +64,7 @@ fn taints(node: &Value) -> Vec<FieldError> {
         if effect.is_empty() {
             errors.push(FieldError::required(format!("{field}.effect"), ""));
         } else if !TAINT_EFFECTS.contains(&effect) {
-            errors.push(FieldError::not_supported(
-                format!("{field}.effect"),
-                effect,
-                TAINT_EFFECTS,
-            ));
+            errors.push(FieldError::not_supported(format!("{field}.effect"), effect, TAINT_EFFECTS));
         }
         if !seen.insert((key, effect)) {
             let mut error = FieldError::duplicate(field, taint.clone());
@@ -110,22 +89,10 @@ mod tests {
     #[test]
     fn taints_must_be_well_formed_and_unique_by_key_and_effect() {
         let rows: &[(&str, Value, &[&str])] = &[
-            (
-                "valid",
-                json!([{"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}]),
-                &[],
-            ),
+            ("valid", json!([{"key": "a", "effect": "NoSchedule"}, {"key": "a", "effect": "NoExecute"}]), &[]),
             ("no effect", json!([{"key": "a"}]), &["metadata.taints[0].effect"]),
-            (
-                "bad effect",
-                json!([{"key": "a", "effect": "x"}]),
-                &["metadata.taints[0].effect"],
-            ),
-            (
-                "bad key",
-                json!([{"key": "a b", "effect": "NoSchedule"}]),
-                &["metadata.taints[0].key"],
-            ),
+            ("bad effect", json!([{"key": "a", "effect": "x"}]), &["metadata.taints[0].effect"]),
+            ("bad key", json!([{"key": "a b", "effect": "NoSchedule"}]), &["metadata.taints[0].key"]),
             (
                 "twice",
                 json!([{"key": "a", "effect": "NoSchedule"}, {"key": "a", "value": "b", "effect": "NoSchedule"}]),
@@ -133,11 +100,7 @@ mod tests {
             ),
         ];
         for (row, taints, expected) in rows {
-            assert_eq!(
-                fields(&of_new(&json!({"spec": {"taints": taints}}))),
-                *expected,
-                "{row}"
-            );
+            assert_eq!(fields(&of_new(&json!({"spec": {"taints": taints}}))), *expected, "{row}");
         }
     }
 

@@ -45,14 +45,8 @@ pub(crate) fn check_namespace_exists(shared: &Shared, resource: &Resource, names
     if !resource.namespaced() {
         return Ok(());
     }
-    let namespaces = shared
-        .registry
-        .find("", "v1", "namespaces")
-        .expect("namespaces are always served");
-    let collection = Collection {
-        group: String::new(),
-        plural: "namespaces".to_owned(),
-    };
+    let namespaces = shared.registry.find("", "v1", "namespaces").expect("namespaces are always served");
+    let collection = Collection { group: String::new(), plural: "namespaces".to_owned() };
     let found = shared.store.get(&collection, &(String::new(), namespace.to_owned()));
     let found = found.ok_or_else(|| Refusal::not_found(&namespaces, namespace))?;
     match object::is_being_deleted(&found.value) {

@@ -51,11 +51,7 @@ pub(crate) fn check_change(old: &Value, new: &Value) -> Vec<FieldError> {
     let both_balanced = service::is_load_balancer(old) && service::is_load_balancer(new);
     if both_balanced && old["spec"]["loadBalancerClass"] != new["spec"]["loadBalancerClass"] {
         let value = new["spec"]["loadBalancerClass"].clone();
-        errors.push(FieldError::invalid(
-            "spec.loadBalancerClass",
-            value,
-            "may not change once set",
-        ));
+        errors.push(FieldError::invalid("spec.loadBalancerClass", value, "may not change once set"));
     }
     errors.extend(class(new));
     let port = "healthCheckNodePort";
@@ -74,25 +70,15 @@ pub(crate) fn check_status(new: &Value) -> Vec<FieldError> {
     if !service::is_load_balancer(new) {
         return match ingress.is_empty() {
             true => Vec::new(),
-            false => vec![FieldError::forbidden(
-                field,
-                "may only be used when `spec.type` is 'LoadBalancer'",
-            )],
+            false => vec![FieldError::forbidden(field, "may only be used when `spec.type` is 'LoadBalancer'")],
         };
     }
-    ingress
-        .iter()
-        .enumerate()
-        .flat_map(|(index, entry)| check_ingress(&format!("{field}[{index}]"), entry))
-        .collect()
+    ingress.iter().enumerate().flat_map(|(index, entry)| check_ingress(&format!("{field}[{index}]"), entry)).collect()
 }
 
 fn check_ingress(field: &str, entry: &Value) -> Vec<FieldError> {
-    let (address, host, mode) = (
-        object::text(entry, "ip"),
-        object::text(entry, "hostname"),
-        object::text(entry, "ipMode"),
-    );
+    let (address, host, mode) =
+        (object::text(entry, "ip"), object::text(entry, "hostname"), object::text(entry, "ipMode"));
     let mode_field = format!("{field}.ipMode");
     let mut errors = Vec::new();
     if !address.is_empty() {
@@ -103,10 +89,7 @@ fn check_ingress(field: &str, entry: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required(mode_field, "must be specified when `ip` is set"));
         }
     } else if address.is_empty() {
-        errors.push(FieldError::forbidden(
-            mode_field,
-            "may not be specified when `ip` is not set",
-        ));
+        errors.push(FieldError::forbidden(mode_field, "may not be specified when `ip` is not set"));
     } else if !matches!(mode, "VIP" | "Proxy") {
         errors.push(FieldError::not_supported(mode_field, mode, &["Proxy", "VIP"]));
     }
@@ -115,11 +98,7 @@ fn check_ingress(field: &str, entry: &Value) -> Vec<FieldError> {
         let faults = name::dns1123_subdomain(host).into_iter();
         errors.extend(faults.map(|fault| FieldError::invalid(host_field.clone(), host, fault)));
         if ip::parse(host).is_some() {
-            errors.push(FieldError::invalid(
-                host_field,
-                host,
-                "must be a DNS name, not an IP address",
-            ));
+            errors.push(FieldError::invalid(host_field, host, "must be a DNS name, not an IP address"));
         }
     }
     errors
@@ -128,10 +107,7 @@ fn check_ingress(field: &str, entry: &Value) -> Vec<FieldError> {
 fn by_type(new: &Value) -> Vec<FieldError> {
     let headless_refused = |kind: &str| {
         let why = format!("may not be set to 'None' for {kind} services");
-        service::is_headless(new)
-            .then(|| FieldError::invalid("spec.clusterIPs[0]", "None", why))
-            .into_iter()
-            .collect()
+        service::is_headless(new).then(|| FieldError::invalid("spec.clusterIPs[0]", "None", why)).into_iter().collect()
     };
     match ServiceType::of(new) {
         Some(ServiceType::LoadBalancer) => headless_refused("LoadBalancer"),
@@ -156,16 +132,8 @@ fn external_name(new: &Value) -> Vec<FieldError> {
     if target.is_empty() {
         errors.push(FieldError::required("spec.externalName", ""));
     }
-    let faults = if target.is_empty() {
-        Vec::new()
-    } else {
-        name::dns1123_subdomain(target)
-    };
-    errors.extend(
-        faults
-            .into_iter()
-            .map(|fault| FieldError::invalid("spec.externalName", target, fault)),
-    );
+    let faults = if target.is_empty() { Vec::new() } else { name::dns1123_subdomain(target) };
+    errors.extend(faults.into_iter().map(|fault| FieldError::invalid("spec.externalName", target, fault)));
     errors
 }
 
@@ -190,11 +158,7 @@ fn each_port(ports: &[Value]) -> Vec<FieldError> {
         errors.extend(faults.map(|fault| FieldError::invalid(format!("{field}.port"), number, fault)));
         let protocol = object::text(port, "protocol");
         if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
-            errors.push(FieldError::not_supported(
-                format!("{field}.protocol"),
-                protocol,
-                &["SCTP", "TCP", "UDP"],
-            ));
+            errors.push(FieldError::not_supported(format!("{field}.protocol"), protocol, &["SCTP", "TCP", "UDP"]));
         }
         errors.extend(target_port(&format!("{field}.targetPort"), &port["targetPort"]));
         if let Some(protocol) = port["appProtocol"].as_str() {
@@ -210,26 +174,17 @@ fn target_port(field: &str, target: &Value) -> Vec<FieldError> {
         Value::String(named) => name::port_name(named),
         other => name::port(other.as_i64().unwrap_or(0)),
     };
-    faults
-        .into_iter()
-        .map(|fault| FieldError::invalid(field, target.clone(), fault))
-        .collect()
+    faults.into_iter().map(|fault| FieldError::invalid(field, target.clone(), fault)).collect()
 }
 
 fn port_pairs(ports: &[Value], kind: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut node_ports = BTreeSet::new();
-    let numbered = ports
-        .iter()
-        .enumerate()
-        .filter(|(_, port)| port["nodePort"].is_i64() || port["nodePort"].is_u64());
+    let numbered = ports.iter().enumerate().filter(|(_, port)| port["nodePort"].is_i64() || port["nodePort"].is_u64());
     for (index, port) in numbered {
         let field = format!("spec.ports[{index}].nodePort");
         if kind == "ClusterIP" {
-            errors.push(FieldError::forbidden(
-                field.clone(),
-                "may not be used when `type` is 'ClusterIP'",
-            ));
+            errors.push(FieldError::forbidden(field.clone(), "may not be used when `type` is 'ClusterIP'"));
         }
         if !node_ports.insert((object::text(port, "protocol"), port["nodePort"].as_i64())) {
             errors.push(FieldError::duplicate(field, port["nodePort"].clone()));
@@ -263,11 +218,7 @@ fn session_affinity(spec: &Value) -> Vec<FieldError> {
             vec![FieldError::forbidden("spec.sessionAffinityConfig", why)]
         }
         "None" => Vec::new(),
-        other => vec![FieldError::not_supported(
-            "spec.sessionAffinity",
-            other,
-            &["ClientIP", "None"],
-        )],
+        other => vec![FieldError::not_supported("spec.sessionAffinity", other, &["ClientIP", "None"])],
     }
 }
 
@@ -281,10 +232,7 @@ fn source_ranges(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
             errors.push(FieldError::forbidden(field, ONLY_LOAD_BALANCER));
         }
         for (index, range) in ranges.iter().enumerate() {
-            errors.extend(ip::cidr(
-                &format!("{field}[{index}]"),
-                range.as_str().unwrap_or_default().trim(),
-            ));
+            errors.extend(ip::cidr(&format!("{field}[{index}]"), range.as_str().unwrap_or_default().trim()));
         }
         return errors;
     }
@@ -305,10 +253,7 @@ fn load_balancer_fields(new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let ports = &new["spec"]["allocateLoadBalancerNodePorts"];
     if !ports.is_null() && !service::is_load_balancer(new) {
-        errors.push(FieldError::forbidden(
-            "spec.allocateLoadBalancerNodePorts",
-            ONLY_LOAD_BALANCER,
-        ));
+        errors.push(FieldError::forbidden("spec.allocateLoadBalancerNodePorts", ONLY_LOAD_BALANCER));
     }
     errors.extend(class(new));
     errors
@@ -316,15 +261,11 @@ fn load_balancer_fields(new: &Value) -> Vec<FieldError> {
 
 fn class(new: &Value) -> Vec<FieldError> {
     let field = "spec.loadBalancerClass";
-    match (
-        new["spec"]["loadBalancerClass"].as_str(),
-        service::is_load_balancer(new),
-    ) {
+    match (new["spec"]["loadBalancerClass"].as_str(), service::is_load_balancer(new)) {
         (Some(_), false) => vec![FieldError::forbidden(field, ONLY_LOAD_BALANCER)],
-        (Some(class), true) => name::qualified(class)
-            .into_iter()
-            .map(|fault| FieldError::invalid(field, class, fault))
-            .collect(),
+        (Some(class), true) => {
+            name::qualified(class).into_iter().map(|fault| FieldError::invalid(field, class, fault)).collect()
+        }
         (None, _) => Vec::new(),
     }
 }
@@ -338,11 +279,7 @@ fn traffic_policies(new: &Value) -> Vec<FieldError> {
             errors.push(FieldError::invalid("spec.externalTrafficPolicy", external, why));
         }
     } else if !matches!(external, "Cluster" | "Local") {
-        errors.push(FieldError::not_supported(
-            "spec.externalTrafficPolicy",
-            external,
-            &["Cluster", "Local"],
-        ));
+        errors.push(FieldError::not_supported("spec.externalTrafficPolicy", external, &["Cluster", "Local"]));
     }
     let port = new["spec"]["healthCheckNodePort"].as_i64().unwrap_or(0);
     let port_field = "spec.healthCheckNodePort";
@@ -355,20 +292,12 @@ fn traffic_policies(new: &Value) -> Vec<FieldError> {
     }
     let internal = new["spec"]["internalTrafficPolicy"].as_str();
     if let Some(internal) = internal.filter(|policy| !matches!(*policy, "Cluster" | "Local")) {
-        errors.push(FieldError::not_supported(
-            "spec.internalTrafficPolicy",
-            internal,
-            &["Cluster", "Local"],
-        ));
+        errors.push(FieldError::not_supported("spec.internalTrafficPolicy", internal, &["Cluster", "Local"]));
     }
     let distribution = new["spec"]["trafficDistribution"].as_str();
     let known = &["PreferClose", "PreferSameZone", "PreferSameNode"];
     if let Some(distribution) = distribution.filter(|value| !known.contains(value)) {
-        errors.push(FieldError::not_supported(
-            "spec.trafficDistribution",
-            distribution,
-            known,
-        ));
+        errors.push(FieldError::not_supported("spec.trafficDistribution", distribution, known));
     }
     errors
 }

@@ -30,11 +30,7 @@ pub(crate) fn cluster_ips(new: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let broken = !malformed.is_empty();
     errors.extend(malformed);
     if ips.len() > 2 {
-        errors.push(FieldError::invalid(
-            FIELD,
-            new["spec"]["clusterIPs"].clone(),
-            "may only hold up to 2 values",
-        ));
+        errors.push(FieldError::invalid(FIELD, new["spec"]["clusterIPs"].clone(), "may only hold up to 2 values"));
     }
     if broken {
         return errors;
@@ -55,10 +51,7 @@ pub(crate) fn changes(old: &Value, new: &Value) -> Vec<FieldError> {
         return Vec::new();
     }
     let mut errors = address_changes(old, new);
-    let (before, after) = (
-        object::items(old, "spec.ipFamilies"),
-        object::items(new, "spec.ipFamilies"),
-    );
+    let (before, after) = (object::items(old, "spec.ipFamilies"), object::items(new, "spec.ipFamilies"));
     if before.first().is_some() && before.first() != after.first() {
         let value = new["spec"]["ipFamilies"].clone();
         errors.push(FieldError::invalid("spec.ipFamilies[0]", value, FIXED));
@@ -74,32 +67,18 @@ fn address_changes(old: &Value, new: &Value) -> Vec<FieldError> {
     let shown = || new["spec"]["clusterIPs"].clone();
     let mut errors = Vec::new();
     if before.len() == after.len() {
-        let moved = before
-            .iter()
-            .zip(after)
-            .enumerate()
-            .filter(|(_, (before, after))| before != after);
-        return moved
-            .map(|(index, _)| FieldError::invalid(format!("{FIELD}[{index}]"), shown(), FIXED))
-            .collect();
+        let moved = before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after);
+        return moved.map(|(index, _)| FieldError::invalid(format!("{FIELD}[{index}]"), shown(), FIXED)).collect();
     }
     if after.is_empty() {
-        errors.push(FieldError::invalid(
-            format!("{FIELD}[0]"),
-            shown(),
-            "primary clusterIP can not be unset",
-        ));
+        errors.push(FieldError::invalid(format!("{FIELD}[0]"), shown(), "primary clusterIP can not be unset"));
     } else if !before.is_empty() && before[0] != after[0] {
         errors.push(FieldError::invalid(format!("{FIELD}[0]"), shown(), FIXED));
     }
     let policy = object::text(new, "spec.ipFamilyPolicy");
     if before.len() > after.len() && after.len() == 1 && policy != "SingleStack" {
         let why = "must be set to 'SingleStack' when releasing the secondary clusterIP";
-        errors.push(FieldError::invalid(
-            "spec.ipFamilyPolicy",
-            new["spec"]["ipFamilyPolicy"].clone(),
-            why,
-        ));
+        errors.push(FieldError::invalid("spec.ipFamilyPolicy", new["spec"]["ipFamilyPolicy"].clone(), why));
     }
     errors
 }
@@ -111,18 +90,10 @@ fn pairing(new: &Value, ips: &[Value]) -> Vec<FieldError> {
     match (single.is_empty(), ips.first().and_then(Value::as_str)) {
         (false, None) => vec![FieldError::required(FIELD, "")],
         (false, Some(first)) if first != single => {
-            vec![FieldError::invalid(
-                FIELD,
-                shown(),
-                "first value must match `clusterIP`",
-            )]
+            vec![FieldError::invalid(FIELD, shown(), "first value must match `clusterIP`")]
         }
         (true, Some(_)) => {
-            vec![FieldError::invalid(
-                FIELD,
-                shown(),
-                "must be empty when `clusterIP` is not specified",
-            )]
+            vec![FieldError::invalid(FIELD, shown(), "must be empty when `clusterIP` is not specified")]
         }
         (false, Some(_)) | (true, None) => Vec::new(),
     }
@@ -133,11 +104,7 @@ fn each_family(families: &[Value]) -> Vec<FieldError> {
     for (index, family) in families.iter().enumerate() {
         let field = format!("spec.ipFamilies[{index}]");
         if !matches!(family.as_str(), Some("IPv4" | "IPv6")) {
-            errors.push(FieldError::not_supported(
-                field.clone(),
-                family.clone(),
-                &["IPv4", "IPv6"],
-            ));
+            errors.push(FieldError::not_supported(field.clone(), family.clone(), &["IPv4", "IPv6"]));
         }
         if families[..index].contains(family) {
             errors.push(FieldError::duplicate(field, family.clone()));

@@ -42,18 +42,9 @@ pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
     let decoded = decode::decode(body, resource, validation)?;
     let value = events::into_stored(decoded.value, resource);
-    let writer = Writer {
-        manager: &request.manager,
-        subresource: None,
-    };
+    let writer = Writer { manager: &request.manager, subresource: None };
     let namespace = request.namespace();
-    let creation = Creation {
-        resource,
-        namespace,
-        value,
-        writer,
-        dry_run: request.dry_run,
-    };
+    let creation = Creation { resource, namespace, value, writer, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
     written(request, StatusCode::CREATED, &created, &decoded.warnings)
 }
@@ -63,13 +54,7 @@ pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
 /// # Errors
 /// What a real server would refuse.
 pub(crate) fn create_object(shared: &Arc<Shared>, creation: Creation<'_>) -> Result<Arc<Object>, Refusal> {
-    let Creation {
-        resource,
-        namespace,
-        mut value,
-        writer,
-        dry_run,
-    } = creation;
+    let Creation { resource, namespace, mut value, writer, dry_run } = creation;
     scope::check_namespace(&value, resource, namespace)?;
     scope::check_namespace_exists(shared, resource, namespace)?;
     let generated = name(&mut value, resource)?;
@@ -109,9 +94,7 @@ fn commit(shared: &Arc<Shared>, resource: &Resource, value: &Value, dry_run: boo
             return Err(Refusal::invalid(resource, &name, &errors));
         }
         if !object::meta(&value, "resourceVersion").is_empty() {
-            return Err(Refusal::plain_internal(
-                "resourceVersion should not be set on objects to be created",
-            ));
+            return Err(Refusal::plain_internal("resourceVersion should not be set on objects to be created"));
         }
         if existing.is_some() {
             return Err(Refusal::already_exists(resource, &name));
@@ -141,9 +124,8 @@ fn name(value: &mut Value, resource: &Resource) -> Result<bool, Refusal> {
 
 fn generate(value: &mut Value) {
     let mut random = rand::rng();
-    let suffix: String = (0..5)
-        .map(|_| char::from(SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())]))
-        .collect();
+    let suffix: String =
+        (0..5).map(|_| char::from(SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())])).collect();
     let base: String = object::meta(value, "generateName").chars().take(58).collect();
     object::metadata_mut(value).insert("name".to_owned(), Value::from(base + &suffix));
 }
@@ -151,12 +133,7 @@ fn generate(value: &mut Value) {
 /// Fills in what only the server may say.
 fn stamp(value: &mut Value, resource: &Resource, namespace: &str) {
     let metadata = object::metadata_mut(value);
-    for field in [
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-        "selfLink",
-        "generation",
-    ] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
         metadata.remove(field);
     }
     metadata.insert("uid".to_owned(), json!(uuid::Uuid::new_v4().to_string()));

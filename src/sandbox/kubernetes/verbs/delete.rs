@@ -61,9 +61,7 @@ pub(super) fn delete_collection(shared: &Arc<Shared>, request: &ResourceRequest)
     let resource = request.resource();
     let options = Options::of(request)?;
     let selector = Selector::of_query(&request.query, resource)?;
-    let snapshot = shared
-        .store
-        .list(&resource.collection, request.target.namespace.as_deref(), None, None);
+    let snapshot = shared.store.list(&resource.collection, request.target.namespace.as_deref(), None, None);
     let snapshot = snapshot.map_err(|_| Refusal::expired("The list is too old."))?;
     let mut deleted = Vec::new();
     for (key, object) in snapshot.objects {
@@ -78,35 +76,18 @@ pub(super) fn delete_collection(shared: &Arc<Shared>, request: &ResourceRequest)
             Err(refusal) => return Err(refusal),
         }
     }
-    render::many(
-        request,
-        &deleted,
-        &Page {
-            revision: shared.store.revision(),
-            next: None,
-        },
-    )
+    render::many(request, &deleted, &Page { revision: shared.store.revision(), next: None })
 }
 
 /// Deletes everything in a namespace, and the namespace once it is empty, as the namespace controller does.
 fn empty_namespace(shared: &Arc<Shared>, namespace: &str) {
-    for resource in shared
-        .registry
-        .all()
-        .into_iter()
-        .filter(|resource| resource.namespaced())
-    {
+    for resource in shared.registry.all().into_iter().filter(|resource| resource.namespaced()) {
         let Ok(snapshot) = shared.store.list(&resource.collection, Some(namespace), None, None) else {
             continue;
         };
         for (key, _) in snapshot.objects {
             if let Err(refusal) = delete_one(shared, &resource, &key, &Options::default()) {
-                tracing::debug!(
-                    resource = resource.plural,
-                    name = key.1,
-                    refusal.message,
-                    "object stayed"
-                );
+                tracing::debug!(resource = resource.plural, name = key.1, refusal.message, "object stayed");
             }
         }
     }
@@ -115,15 +96,9 @@ fn empty_namespace(shared: &Arc<Shared>, namespace: &str) {
 
 /// Removes a namespace that is being deleted and holds nothing any more.
 pub(super) fn finish_namespace(shared: &Arc<Shared>, namespace: &str) {
-    let collection = Collection {
-        group: String::new(),
-        plural: "namespaces".to_owned(),
-    };
+    let collection = Collection { group: String::new(), plural: "namespaces".to_owned() };
     let key = (String::new(), namespace.to_owned());
-    let dying = shared
-        .store
-        .get(&collection, &key)
-        .is_some_and(|object| object::is_being_deleted(&object.value));
+    let dying = shared.store.get(&collection, &key).is_some_and(|object| object::is_being_deleted(&object.value));
     let holds = |resource: &Arc<Resource>| {
         let listed = shared.store.list(&resource.collection, Some(namespace), None, None);
         resource.namespaced() && listed.is_ok_and(|snapshot| !snapshot.objects.is_empty())
@@ -161,11 +136,7 @@ fn delete_one(shared: &Arc<Shared>, resource: &Resource, key: &Key, options: &Op
     })?;
     let object = shown.or(stored).expect("an object that was deleted was there before");
     if options.dry_run {
-        return Ok(if marked {
-            Fate::Marked(object)
-        } else {
-            Fate::Gone(object)
-        });
+        return Ok(if marked { Fate::Marked(object) } else { Fate::Gone(object) });
     }
     if resource.rules == Rules::Namespace {
         empty_namespace(shared, &key.1);
@@ -174,11 +145,7 @@ fn delete_one(shared: &Arc<Shared>, resource: &Resource, key: &Key, options: &Op
         crd::after_removal(shared, resource, &object.value);
         finish_namespace(shared, &key.0);
     }
-    Ok(if marked {
-        Fate::Marked(object)
-    } else {
-        Fate::Gone(object)
-    })
+    Ok(if marked { Fate::Marked(object) } else { Fate::Gone(object) })
 }
 
 fn decide(resource: &Resource, old: &Value) -> Write {
@@ -214,10 +181,7 @@ impl Options {
             false => decode::parse(&request.body, &request.content_type, "DeleteOptions")?,
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let policy = request
-            .query
-            .get("propagationPolicy")
-            .or_else(|| body["propagationPolicy"].as_str());
+        let policy = request.query.get("propagationPolicy").or_else(|| body["propagationPolicy"].as_str());
         // Nothing owns anything here, so that every policy comes to the same.
         if let Some(other) = policy.filter(|policy| !matches!(*policy, "Background" | "Foreground" | "Orphan")) {
             let known = &["Background", "Foreground", "Orphan", "nil"];
@@ -235,11 +199,7 @@ impl Options {
     fn check(&self, resource: &Resource, name: &str, old: &Value) -> Result<(), Refusal> {
         let rows = [
             ("UID", &self.uid, object::meta(old, "uid")),
-            (
-                "ResourceVersion",
-                &self.resource_version,
-                object::meta(old, "resourceVersion"),
-            ),
+            ("ResourceVersion", &self.resource_version, object::meta(old, "resourceVersion")),
         ];
         for (what, wanted, found) in rows {
             if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {

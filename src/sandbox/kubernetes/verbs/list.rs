@@ -32,20 +32,14 @@ struct Continue {
 pub(super) fn list(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Response<Body>, Refusal> {
     let resource = request.resource();
     let selector = Selector::of_query(&request.query, resource)?;
-    let limit = request
-        .query
-        .number("limit")?
-        .and_then(|limit| usize::try_from(limit).ok())
-        .filter(|limit| *limit > 0);
+    let limit = request.query.number("limit")?.and_then(|limit| usize::try_from(limit).ok()).filter(|limit| *limit > 0);
     let token = request.query.get("continue").map(Continue::decode).transpose()?;
     let read_at = ReadAt::of_list(&request.query)?;
     let current = shared.store.revision();
     let revision = match (&token, read_at) {
         (Some(token), ReadAt::Newest | ReadAt::Any) => Some(token.revision),
         (Some(_), ReadAt::NotOlderThan(_) | ReadAt::Exactly(_)) => {
-            return Err(Refusal::bad_request(
-                "specifying resource version is not allowed when using continue",
-            ));
+            return Err(Refusal::bad_request("specifying resource version is not allowed when using continue"));
         }
         (None, ReadAt::NotOlderThan(asked) | ReadAt::Exactly(asked)) if asked > current => {
             return Err(Refusal::too_large_revision(asked, current));
@@ -54,12 +48,7 @@ pub(super) fn list(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Re
         (None, ReadAt::Newest | ReadAt::Any | ReadAt::NotOlderThan(_)) => None,
     };
     let after = token.as_ref().map(|token| &token.after);
-    let snapshot = shared.store.list(
-        &resource.collection,
-        request.target.namespace.as_deref(),
-        after,
-        revision,
-    );
+    let snapshot = shared.store.list(&resource.collection, request.target.namespace.as_deref(), after, revision);
     let snapshot = snapshot.map_err(|_| match token {
         Some(_) => Refusal::expired(CONTINUE_TOO_OLD),
         None => Refusal::expired("The resourceVersion for the provided list is too old."),
@@ -75,16 +64,10 @@ pub(super) fn list(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Re
         objects.truncate(objects.len() - remaining);
     }
     let next = objects.last().filter(|_| remaining > 0).map(|(key, _)| {
-        let next = Continue {
-            revision: snapshot.revision,
-            after: key.clone(),
-        };
+        let next = Continue { revision: snapshot.revision, after: key.clone() };
         (next.encode(), selector.is_empty().then_some(remaining))
     });
-    let page = Page {
-        revision: snapshot.revision,
-        next,
-    };
+    let page = Page { revision: snapshot.revision, next };
     let objects: Vec<_> = objects.into_iter().map(|(_, object)| object).collect();
     render::many(request, &objects, &page)
 }
@@ -99,17 +82,12 @@ impl Continue {
     fn decode(text: &str) -> Result<Self, Refusal> {
         let bytes = URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default();
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let start = value["start"]
-            .as_str()
-            .and_then(|start| start.trim_end_matches('\u{0}').split_once('/'));
+        let start = value["start"].as_str().and_then(|start| start.trim_end_matches('\u{0}').split_once('/'));
         match (value["rv"].as_u64(), start) {
-            (Some(revision), Some((namespace, name))) => Ok(Self {
-                revision,
-                after: (namespace.to_owned(), name.to_owned()),
-            }),
-            _ => Err(Refusal::bad_request(
-                "invalid continue token: continue key is not valid",
-            )),
+            (Some(revision), Some((namespace, name))) => {
+                Ok(Self { revision, after: (namespace.to_owned(), name.to_owned()) })
+            }
+            _ => Err(Refusal::bad_request("invalid continue token: continue key is not valid")),
         }
     }
 }
@@ -122,10 +100,7 @@ mod tests {
 
     #[test]
     fn a_continue_token_survives_the_way_to_the_client_and_back() {
-        let token = Continue {
-            revision: 7,
-            after: ("ns".to_owned(), "name".to_owned()),
-        };
+        let token = Continue { revision: 7, after: ("ns".to_owned(), "name".to_owned()) };
         assert_eq!(Continue::decode(&token.encode()), Ok(token));
     }
 }

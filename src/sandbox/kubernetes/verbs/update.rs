@@ -70,18 +70,9 @@ fn upsert(
     warnings: &[String],
 ) -> Result<Response<Body>, Refusal> {
     object::metadata_mut(&mut value).remove("resourceVersion");
-    let writer = Writer {
-        manager: &request.manager,
-        subresource: None,
-    };
+    let writer = Writer { manager: &request.manager, subresource: None };
     let (resource, namespace) = (request.resource(), request.namespace());
-    let creation = Creation {
-        resource,
-        namespace,
-        value,
-        writer,
-        dry_run: request.dry_run,
-    };
+    let creation = Creation { resource, namespace, value, writer, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
     written(request, StatusCode::CREATED, &created, warnings)
 }
@@ -129,10 +120,7 @@ fn change(
 
 fn desired(request: &ResourceRequest, wanted: &Wanted<'_>, old: &Value) -> Result<Decoded, Refusal> {
     match wanted {
-        Wanted::Whole(value) => Ok(Decoded {
-            value: (*value).clone(),
-            warnings: Vec::new(),
-        }),
+        Wanted::Whole(value) => Ok(Decoded { value: (*value).clone(), warnings: Vec::new() }),
         Wanted::Patched(patch, validation) => patch.apply(request, old, *validation),
     }
 }
@@ -148,10 +136,7 @@ fn settle(
     let resource = request.resource();
     check_preconditions(request, wanted, old, &new)?;
     rules::default(resource, &mut new);
-    let writer = Writer {
-        manager: &request.manager,
-        subresource: request.subresource(),
-    };
+    let writer = Writer { manager: &request.manager, subresource: request.subresource() };
     match wanted {
         // Server-side apply has its own account of who owns what.
         Wanted::Patched(Patch::Apply(_), _) => {}
@@ -205,14 +190,7 @@ fn check_preconditions(
 /// What no client may change.
 fn keep_system_fields(old: &Value, new: &mut Value) {
     let metadata = object::metadata_mut(new);
-    for field in [
-        "resourceVersion",
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "selfLink",
-        "namespace",
-    ] {
+    for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "namespace"] {
         object::carry_over(metadata, &old["metadata"], field);
     }
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {

@@ -72,11 +72,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
     }
     let bookmarks = request.query.flag("allowWatchBookmarks");
     let start = start(request, bookmarks)?;
-    let life = request
-        .query
-        .number("timeoutSeconds")?
-        .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs);
+    let life = request.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let now = Instant::now();
     let mut watch = Watch {
         shared: shared.clone(),
@@ -95,34 +91,25 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         over: false,
     };
     watch.begin(start);
-    let lines = stream::unfold(watch, |mut watch| async move {
-        watch.next().await.map(|line| (line, watch))
-    });
+    let lines = stream::unfold(watch, |mut watch| async move { watch.next().await.map(|line| (line, watch)) });
     let mut response = Response::new(Body::from_stream(lines));
     let media = match request.representation {
         Representation::Full => "application/json",
         Representation::Table(_) => "application/json;stream=watch;as=Table;g=meta.k8s.io;v=v1",
         Representation::Metadata => "application/json;stream=watch;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
     };
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     Ok(response)
 }
 
 fn start(request: &ResourceRequest, bookmarks: bool) -> Result<Start, Refusal> {
     let version = request.query.get("resourceVersion").map(parse_revision).transpose()?;
-    let initial = request
-        .query
-        .get("sendInitialEvents")
-        .map(|value| value != "false" && value != "0");
+    let initial = request.query.get("sendInitialEvents").map(|value| value != "false" && value != "0");
     let matching = request.query.get("resourceVersionMatch");
     match (initial, matching) {
         (Some(_), Some("NotOlderThan")) => {}
         (Some(_), _) => {
-            return Err(invalid_match(
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
+            return Err(invalid_match("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
         }
         (None, Some(_)) => {
             return Err(invalid_match(
@@ -133,10 +120,7 @@ fn start(request: &ResourceRequest, bookmarks: bool) -> Result<Start, Refusal> {
     }
     if initial == Some(true) && !bookmarks {
         let why = "sendInitialEvents is forbidden for watch unless allowWatchBookmarks is true";
-        return Err(Refusal::invalid_options(
-            "ListOptions",
-            FieldError::forbidden("sendInitialEvents", why),
-        ));
+        return Err(Refusal::invalid_options("ListOptions", FieldError::forbidden("sendInitialEvents", why)));
     }
     Ok(match (initial, version) {
         (Some(true), _) => Start::Present { bookmark: true },
@@ -152,10 +136,7 @@ impl Watch {
             Start::After(u64::MAX) => self.cursor = self.shared.store.revision(),
             Start::After(version) => self.cursor = version,
             Start::Present { bookmark } => {
-                let present = self
-                    .shared
-                    .store
-                    .list(&self.resource.collection, self.namespace.as_deref(), None, None);
+                let present = self.shared.store.list(&self.resource.collection, self.namespace.as_deref(), None, None);
                 let Ok(present) = present else { return };
                 self.cursor = present.revision;
                 for (_, object) in present.objects {
@@ -185,9 +166,7 @@ impl Watch {
             if !self.ready.is_empty() {
                 continue;
             }
-            let wake = self
-                .ends
-                .min(if self.bookmarks { self.next_bookmark } else { self.ends });
+            let wake = self.ends.min(if self.bookmarks { self.next_bookmark } else { self.ends });
             tokio::select! {
                 changed = self.revisions.changed() => self.over |= changed.is_err(),
                 cut = self.cuts.changed() => return cut.is_ok().then_some(Err(WatchCut)),
@@ -224,17 +203,10 @@ impl Watch {
     }
 
     fn take(&mut self, change: &Change) {
-        if self
-            .namespace
-            .as_ref()
-            .is_some_and(|namespace| *namespace != change.key.0)
-        {
+        if self.namespace.as_ref().is_some_and(|namespace| *namespace != change.key.0) {
             return;
         }
-        let was = change
-            .before
-            .as_ref()
-            .is_some_and(|before| self.selector.matches(&before.value));
+        let was = change.before.as_ref().is_some_and(|before| self.selector.matches(&before.value));
         let is = !change.deleted && self.selector.matches(&change.after.value);
         match (was, is) {
             (false, true) => self.push("ADDED", &change.after),
