@@ -13,7 +13,7 @@ use regex::Regex;
 const INDEX: &str = "docs/conformance.md";
 const PAGES: &str = "docs/conformance";
 const NOT_YET: &str = "_(not yet)_ ";
-/// This file's own examples prove nothing.
+/// The examples in this file are of groups that do not exist, and prove nothing.
 const THIS_FILE: &str = "tests/conformance.rs";
 
 static HEADING: LazyLock<Regex> = LazyLock::new(|| regex(r"^## ([A-Z]+): \S"));
@@ -59,18 +59,18 @@ fn docs_and_tests_name_the_same_items() {
 #[test]
 fn names_begin_with_the_ids_they_prove() {
     let (conformance, faults) = Conformance::read(&[page(
-        "## LB: x\n- **LB-24** fifteen characters\n## SVC: x\n- **SVC-27** fifteen characters\n",
+        "## AA: x\n- **AA-24** fifteen characters\n## BB: x\n- **BB-27** fifteen characters\n",
     )]);
     assert_eq!(faults, [""; 0]);
     let cases: [(&str, &[&str]); 9] = [
-        ("lb_24_the_backend_goes_first", &["LB-24"]),
-        ("lb_24", &["LB-24"]),
-        ("lb_19_20_two_of_a_group", &["LB-19", "LB-20"]),
-        ("svc_27_lb_25_26_across_groups", &["SVC-27", "LB-25", "LB-26"]),
-        ("lb_24_after_25_then_one", &["LB-24"]),
-        ("lb_24_svc_is_a_word_here", &["LB-24"]),
-        ("the_words_of_lb_24", &[]),
-        ("lb_3_is_no_id", &[]),
+        ("aa_24_the_backend_goes_first", &["AA-24"]),
+        ("aa_24", &["AA-24"]),
+        ("aa_19_20_two_of_a_group", &["AA-19", "AA-20"]),
+        ("bb_27_aa_25_26_across_groups", &["BB-27", "AA-25", "AA-26"]),
+        ("aa_24_after_25_then_one", &["AA-24"]),
+        ("aa_24_bb_is_a_word_here", &["AA-24"]),
+        ("the_words_of_aa_24", &[]),
+        ("aa_3_is_no_id", &[]),
         ("ip_24_is_no_group", &[]),
     ];
     for (name, expected) in cases {
@@ -81,42 +81,42 @@ fn names_begin_with_the_ids_they_prove() {
 
 #[test]
 fn a_test_is_a_function_with_the_attribute_that_is_not_ignored() {
-    let source = "/// Says.\n#[test]\n#[should_panic]\nfn lb_01_a() {}\n\nfn lb_02_b() {}\n#[must_use]\nfn lb_03_c() {}\n    \
-                  #[tokio::test(flavor = \"x\")]\n    // Why.\n    pub(crate) async fn lb_04_d() {}\n#[test]\n#[ignore = \"x\"]\nfn lb_05_e() {}\n\
-                  #[cfg(test)]\nmod tests {\n    #[test]\n    fn lb_06_f() {}\n}\n";
+    let source = "/// Says.\n#[test]\n#[should_panic]\nfn aa_01_a() {}\n\nfn aa_02_b() {}\n#[must_use]\nfn aa_03_c() {}\n    \
+                  #[tokio::test(flavor = \"x\")]\n    // Why.\n    pub(crate) async fn aa_04_d() {}\n#[test]\n#[ignore = \"x\"]\nfn aa_05_e() {}\n\
+                  #[cfg(test)]\nmod tests {\n    #[test]\n    fn aa_06_f() {}\n}\n";
     let found: Vec<_> = tests_in(Path::new("a.rs"), source).into_iter().map(|test| (test.line, test.name)).collect();
-    assert_eq!(found, [(4, "lb_01_a".to_owned()), (11, "lb_04_d".to_owned()), (18, "lb_06_f".to_owned())]);
+    assert_eq!(found, [(4, "aa_01_a".to_owned()), (11, "aa_04_d".to_owned()), (18, "aa_06_f".to_owned())]);
 }
 
 #[test]
 fn every_difference_is_told_with_its_place() {
-    let text = "## LB: x\n- **LB-01** is proven by a test\n- **LB-02** is proven by nothing\n- **LB-04** _(not yet)_ proven nevertheless\n\
-                - **LB-04** comes twice by mistake\n- **LB-03** is too late by one\n- **SVC-01** is of another group\n- LB-05 has no form\n\
-                ## LB: again\n";
+    let text = "## AA: x\n- **AA-01** is proven by a test\n- **AA-02** is proven by nothing\n- **AA-04** _(not yet)_ proven nevertheless\n\
+                - **AA-04** comes twice by mistake\n- **AA-03** is too late by one\n- **BB-01** is of another group\n- AA-05 has no form\n\
+                ## AA: again\n";
     let (conformance, mut faults) = Conformance::read(&[page(text)]);
-    let source = "#[test]\nfn lb_01_a() {}\n#[test]\nfn lb_04_99_b() {}\n#[test]\nfn lb_03_c() {}\n";
+    let source = "#[test]\nfn aa_01_a() {}\n#[test]\nfn aa_04_99_b() {}\n#[test]\nfn aa_03_c() {}\n";
     faults.extend(conformance.compare(&tests_in(Path::new("src/a.rs"), source)));
     assert_eq!(
         faults,
         [
-            "docs/page.md:5: LB-04 does not come after LB-04",
-            "docs/page.md:6: LB-03 does not come after LB-04",
-            "docs/page.md:7: SVC-01 stands under LB",
+            "docs/page.md:5: AA-04 does not come after AA-04",
+            "docs/page.md:6: AA-03 does not come after AA-04",
+            "docs/page.md:7: BB-01 stands under AA",
             "docs/page.md:8: not of the form \"- **LB-24** text\" or \"- **LB-24** _(not yet)_ text\", on one line",
-            "docs/page.md:9: LB has a heading already",
-            "src/a.rs:4: lb_04_99_b names LB-04, which docs/page.md:4 marks as not yet proven",
-            "src/a.rs:4: lb_04_99_b names LB-99, which docs/conformance does not have",
-            "docs/page.md:3: LB-02 is not marked as not yet proven, and no test is named after it",
-            "docs/page.md:7: SVC-01 is not marked as not yet proven, and no test is named after it",
+            "docs/page.md:9: AA has a heading already",
+            "src/a.rs:4: aa_04_99_b names AA-04, which docs/page.md:4 marks as not yet proven",
+            "src/a.rs:4: aa_04_99_b names AA-99, which docs/conformance does not have",
+            "docs/page.md:3: AA-02 is not marked as not yet proven, and no test is named after it",
+            "docs/page.md:7: BB-01 is not marked as not yet proven, and no test is named after it",
         ]
     );
 }
 
 #[test]
 fn blessing_rewrites_marks_alone() {
-    let text = "# Title\n\n- **LB-01** _(not yet)_ one\n- **LB-02** two, _(not yet)_ in words\n- **LB-03** three";
-    let named = BTreeSet::from([Id { group: "LB".into(), number: 1 }, Id { group: "LB".into(), number: 3 }]);
-    let blessed = "# Title\n\n- **LB-01** one\n- **LB-02** _(not yet)_ two, _(not yet)_ in words\n- **LB-03** three";
+    let text = "# Title\n\n- **AA-01** _(not yet)_ one\n- **AA-02** two, _(not yet)_ in words\n- **AA-03** three";
+    let named = BTreeSet::from([Id { group: "AA".into(), number: 1 }, Id { group: "AA".into(), number: 3 }]);
+    let blessed = "# Title\n\n- **AA-01** one\n- **AA-02** _(not yet)_ two, _(not yet)_ in words\n- **AA-03** three";
     assert_eq!(with_marks(text, &named), blessed);
     assert_eq!(with_marks(blessed, &named), blessed, "twice");
 }
