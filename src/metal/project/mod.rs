@@ -212,6 +212,10 @@ impl Metal for Project {
         Ok(self.listed_devices(max_age).await?.all().to_vec())
     }
 
+    async fn device(&self, id: &DeviceId, max_age: MaxAge) -> Result<Option<Arc<Device>>, MetalError> {
+        Ok(self.listed_devices(max_age).await?.by_id(id).cloned())
+    }
+
     async fn device_by_hostname(&self, hostname: &str, max_age: MaxAge) -> Result<Option<Arc<Device>>, MetalError> {
         Ok(self.listed_devices(max_age).await?.by_hostname(hostname).cloned())
     }
