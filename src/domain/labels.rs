@@ -71,20 +71,20 @@ impl std::fmt::Display for LabelRequirement {
     }
 }
 
-/// Whether a label or annotation key belongs to Kubernetes itself: its prefix is, or ends at a dot in, `kubernetes.io`
-/// or `k8s.io`.
+/// Namespaces and keys of Kubernetes that are an administrator's to set.
+const ADMINISTRATORS_PREFIXES: [&str; 2] = ["node-role.kubernetes.io", "node-restriction.kubernetes.io"];
+const ADMINISTRATORS_KEYS: [&str; 1] = ["node.kubernetes.io/exclude-from-external-load-balancers"];
+
+/// Whether the key of a label, annotation or taint belongs to Kubernetes itself, so that no rule may set it: its prefix
+/// is, or ends at a dot in, `kubernetes.io` or `k8s.io`, and it is none of those that are an administrator's to set.
 pub fn is_reserved_key(key: &str) -> bool {
     let Some((prefix, _)) = key.split_once('/') else {
         return false;
     };
-    ["kubernetes.io", "k8s.io"]
-        .iter()
-        .any(|domain| prefix.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-}
-
-/// Whether a taint is one by which Kubernetes' own controllers speak to each other.
-pub fn is_reserved_taint(key: &str) -> bool {
-    key.starts_with("node.kubernetes.io/") || key.starts_with("node.cloudprovider.kubernetes.io/")
+    let within = |domain: &str| prefix.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    (within("kubernetes.io") || within("k8s.io"))
+        && !ADMINISTRATORS_KEYS.contains(&key)
+        && !ADMINISTRATORS_PREFIXES.iter().any(|prefix| within(prefix))
 }
 
 impl std::fmt::Display for LabelSelector {

@@ -16,7 +16,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::NodePatch;
-use crate::domain::labels::{is_reserved_key, is_reserved_taint};
+use crate::domain::labels::is_reserved_key;
 use crate::domain::node::{MANAGED_FIELDS_ANNOTATION, UNINITIALIZED_TAINT};
 use crate::domain::{InstanceMetadata, Node, Taint, TaintEffect, TopologyLabel};
 
@@ -217,10 +217,10 @@ impl Memory {
     fn of(node: &Node) -> Self {
         let text = node.annotations.get(MANAGED_FIELDS_ANNOTATION);
         let mut memory: Self = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        // A kubelet may write the annotation of its own Node: it must not have us take away what only others may.
+        // A kubelet may write the annotation of its own Node: it must not have us take away what is Kubernetes' own.
         memory.labels.retain(|key, _| !is_reserved_key(key) || is_topology(key));
         memory.annotations.retain(|key, _| !is_reserved_key(key));
-        memory.taints.retain(|taint| !is_reserved_taint(&taint.key));
+        memory.taints.retain(|taint| !is_reserved_key(&taint.key));
         memory
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::node_labels::{DeviceProperty, NodeRule, NodeStrategy, Template, TemplatePart, TopologySource};
-use crate::domain::labels::{is_reserved_key, is_reserved_taint};
+use crate::domain::labels::is_reserved_key;
 use crate::domain::node::{MANAGED_FIELDS_ANNOTATION, Taint, TaintEffect};
 use crate::domain::{Device, ManagedFields, Node, TopologyLabel};
 
@@ -176,7 +176,7 @@ impl NodeDecision {
         }
         for taint in &rule.taints {
             let field = ManagedField::Taint(taint.key.clone(), taint.effect);
-            if let Some(()) = self.accept(rule, field, checked(is_reserved_taint(&taint.key))) {
+            if let Some(()) = self.accept(rule, field, checked(is_reserved_key(&taint.key))) {
                 self.put_taint(taint);
             }
         }

@@ -18,8 +18,8 @@ use cloud_provider_equinix_metal::ports::{InstancesV2, Metal, SystemClock};
 use cloud_provider_equinix_metal::provider::Instances;
 use cloud_provider_equinix_metal::sandbox::kubernetes::{ApiConfig, KubernetesApi, StoreHandle, Verb};
 use cloud_provider_equinix_metal::sandbox::metal::{DeviceSeed, MetalSimulator, Project as Simulated, SimulatorConfig};
+use cloud_provider_equinix_metal::strategy::NodeStrategy;
 use cloud_provider_equinix_metal::strategy::node_labels::TopologySource;
-use cloud_provider_equinix_metal::strategy::{BgpStrategy, NodeStrategy};
 use kube::{Api, Config};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -263,7 +263,9 @@ pub(crate) fn is_uninitialized(node: &Value) -> bool {
 
 /// A policy that decides this of Nodes.
 pub(crate) fn policy(nodes: NodeStrategy) -> Policy {
-    Policy { name: "test".into(), hash: PolicyHash::new("0"), bgp: BgpStrategy::default(), nodes }
+    let mut policy = Policy::nothing("test", PolicyHash::new("0"));
+    policy.nodes = nodes;
+    policy
 }
 
 /// Region from the metro, zone from the facility, no rules.

@@ -304,13 +304,13 @@ fn a_memory_that_cannot_be_read_or_claims_too_much_removes_nothing() {
         (
             "keys of Kubernetes",
             concat!(
-                r#"{"labels":{"node-restriction.kubernetes.io/team":"a"},"#,
+                r#"{"labels":{"node.kubernetes.io/team":"a"},"#,
                 r#""taints":[{"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"}]}"#
             ),
         ),
     ];
     for (name, memory) in cases {
-        let mut node = labelled(&[("rack", "r1"), ("node-restriction.kubernetes.io/team", "a")]);
+        let mut node = labelled(&[("rack", "r1"), ("node.kubernetes.io/team", "a")]);
         node.taints = taints(&["node.kubernetes.io/unschedulable:NoSchedule"]);
         node.annotations.insert(MANAGED_FIELDS_ANNOTATION.into(), memory.into());
         assert_eq!(reconcile(&node, &labels(&[])), FieldPlan::default(), "{name}");

@@ -1,13 +1,10 @@
 //! What Kubernetes takes as labels, annotations and taints, and what of it a controller may set.
 
+use crate::domain::labels::is_reserved_key;
 use crate::policy::words::quote;
 
 const LONGEST_NAME: usize = 63;
 const LONGEST_PREFIX: usize = 253;
-
-/// Labels, annotations and taints of Kubernetes' own namespaces that an administrator may set.
-const ALLOWED_PREFIXES: &[&str] = &["node-role.kubernetes.io", "node-restriction.kubernetes.io"];
-const ALLOWED_KEYS: &[&str] = &["node.kubernetes.io/exclude-from-external-load-balancers"];
 
 /// What is wrong with a key of a label, annotation or taint.
 pub(super) fn key_fault(key: &str) -> Option<String> {
@@ -48,15 +45,10 @@ pub(super) fn value_fault(value: &str) -> Option<String> {
 
 /// Why a controller must not set this key; `None` when it may.
 pub(super) fn reserved(key: &str) -> Option<&'static str> {
-    let (prefix, name) = key.split_once('/')?;
-    let within = |domain: &str| prefix == domain || prefix.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    if !within("kubernetes.io") && !within("k8s.io") {
+    if !is_reserved_key(key) {
         return None;
     }
-    if ALLOWED_KEYS.contains(&key) || ALLOWED_PREFIXES.iter().any(|allowed| within(allowed)) {
-        return None;
-    }
-    match (prefix, name) {
+    match key.split_once('/')? {
         ("topology.kubernetes.io" | "failure-domain.beta.kubernetes.io", "region" | "zone") => {
             Some("which spec.nodes.topology sets")
         }

@@ -184,10 +184,13 @@ fn a_value_that_cannot_be_set_is_skipped_and_reported() {
 }
 
 #[test]
-fn node_14_keys_of_kubernetes_are_dropped() {
+fn node_14_keys_of_kubernetes_are_dropped_but_for_those_of_the_administrator() {
     let keys = [
         ("kubernetes.io/role", true),
-        ("node-role.kubernetes.io/worker", true),
+        ("node-role.kubernetes.io/worker", false),
+        ("team.node-restriction.kubernetes.io/x", false),
+        ("node.kubernetes.io/exclude-from-external-load-balancers", false),
+        ("node.kubernetes.io/instance-type", true),
         ("topology.kubernetes.io/zone", true),
         ("k8s.io/a", true),
         ("x.k8s.io/a", true),
