@@ -32,7 +32,7 @@ fn config(url: &str) -> ClientConfig {
         backoff: Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(4) },
         rate: RateLimit { per_second: 10_000.0, burst: 1000 },
         longest_pause: Duration::from_millis(50),
-        ..ClientConfig::new(url, Secret::new(KEY))
+        ..ClientConfig::new(url, Secret::new(format!("{KEY}\n")))
     }
 }
 
@@ -722,4 +722,45 @@ async fn inst_03_a_device_beyond_the_listing_exists_where_its_own_address_says_s
         assert!(matches!(found, Existence::Exists(device) if device.id.as_str() == "d2"));
     }
     assert_eq!(calls(&server).await, ["GET /projects/p1/devices", "GET /devices/d2"]);
+}
+
+#[tokio::test]
+async fn inst_03_gone_takes_a_listing_the_device_and_the_project() {
+    let others = || ok(json!({"devices": [{"id": "other"}]}));
+    let none = || ok(json!({"devices": []}));
+    let names = |devices: Value| ok(json!({"id": "p1", "devices": devices}));
+    let ours = || json!([{"href": "/metal/v1/devices/d1"}]);
+    let theirs = || json!([{"href": "/metal/v1/devices/other"}]);
+    let status = ResponseTemplate::new;
+    let cases = [
+        ("404", others(), status(404), names(theirs()), true),
+        ("403", others(), status(403), names(theirs()), true),
+        ("404, in a project that does not name its devices", others(), status(404), ok(json!({"id": "p1"})), true),
+        ("404, the last of all", none(), status(404), names(json!([])), true),
+        ("403, the last of all: perhaps the key", none(), status(403), names(json!([])), false),
+        ("404, but the project names it", others(), status(404), names(ours()), false),
+        ("403, but the project names it", others(), status(403), names(ours()), false),
+        ("404, and an empty list that the project belies", none(), status(404), names(theirs()), false),
+        ("404, but the project is refused", others(), status(404), status(403), false),
+        ("404, but the project is not found", others(), status(404), status(404), false),
+        ("404, but the project does not answer", others(), status(404), status(503), false),
+        ("404, but another project answers", others(), status(404), ok(json!({"id": "p2"})), false),
+        (
+            "404 as HTML, as from a wrong address",
+            others(),
+            raw(404, "<html>", "text/html"),
+            raw(200, "<html>", "text/html"),
+            false,
+        ),
+        ("another device answers", others(), ok(json!({"id": "other"})), names(theirs()), false),
+        ("nothing answers", others(), ok(json!({})), names(theirs()), false),
+    ];
+    for (name, list, device, project_answer, gone) in cases {
+        let (server, project) = server().await;
+        answers(&server, "GET", "/projects/p1/devices", list).await;
+        answers(&server, "GET", "/devices/d1", device).await;
+        answers(&server, "GET", "/projects/p1", project_answer).await;
+        let answer = project.existence(&DeviceId::new("d1"), MaxAge::RECENT).await;
+        assert_eq!(answer.as_ref().ok(), gone.then_some(&Existence::Gone), "{name}: {answer:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Flows of the shared view of a project against the simulated Metal API.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cloud_provider_equinix_metal::domain::reservation::Location;
@@ -96,6 +96,21 @@ fn view(simulator: &MetalSimulator, config: ProjectConfig) -> Project {
     };
     let client = Client::new(client_config, Arc::new(Unobserved)).expect("a client");
     Project::new(client, simulator.state().id(), config)
+}
+
+/// A log to look into.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
@@ -266,12 +281,44 @@ async fn a_wrong_key_and_a_wrong_project_are_told_apart() {
 }
 
 #[tokio::test]
-async fn inst_21_of_two_devices_with_one_hostname_the_first_listed_is_used() {
+async fn inst_21_of_two_devices_with_one_hostname_the_first_listed_is_used_and_a_warning_says_so() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
     let (bench, ids) = Bench::with_devices(SimulatorConfig::default(), 2).await;
     bench.simulator.state().relabel_device(ids[1].as_str(), "node-1", &[]).expect("a device");
     let listed = bench.project.devices(MaxAge::NOW).await.expect("a listing");
-    let found = bench.project.device_by_hostname("node-1", MaxAge::RECENT).await.expect("a listing");
-    assert_eq!(found.map(|device| device.id.clone()), Some(listed[0].id.clone()));
+    for _ in 0..3 {
+        let found = bench.project.device_by_hostname("node-1", MaxAge::NOW).await.expect("a listing");
+        assert_eq!(found.map(|device| device.id.clone()), Some(listed[0].id.clone()));
+    }
+    let shown = String::from_utf8(log.0.lock().expect("no panic").clone()).expect("text");
+    let warnings: Vec<&str> = shown.lines().filter(|line| line.contains(" WARN ")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("several devices share a hostname"), "{shown}");
+    assert!(warnings[0].contains("node-1") && warnings[0].contains(listed[0].id.as_str()), "{shown}");
+}
+
+#[tokio::test]
+async fn a_reservation_that_waits_for_approval_is_seen_in_each_of_its_states() {
+    for (decision, expected) in
+        [(Decision::Approve, ReservationState::Created), (Decision::Deny, ReservationState::Denied)]
+    {
+        let approval = Approval { required: ApprovalRequired::Always, decision: Decision::Hold, after: Duration::ZERO };
+        let bench = Bench::start(SimulatorConfig { approval, ..SimulatorConfig::default() }).await;
+        // Somebody asked for it by hand, ready to wait.
+        let url = format!("{}/projects/{}/ips", bench.simulator.base_url(), bench.project.id());
+        let body = serde_json::json!({"type": "public_ipv4", "quantity": 1, "metro": "da", "tags": TAGS});
+        let asked = reqwest::Client::new().post(url).header("x-auth-token", "sandbox-token").json(&body).send().await;
+        assert_eq!(asked.expect("an answer").status().as_u16(), 201);
+        let read = async || bench.project.reservations_tagged(&TAGS, MaxAge::NOW).await.expect("a listing").remove(0);
+        let pending = read().await;
+        assert_eq!((&pending.state, pending.usable_address()), (&ReservationState::Pending, None));
+        bench.simulator.state().decide(pending.id.as_str(), decision);
+        let decided = read().await;
+        assert_eq!((&decided.id, &decided.state), (&pending.id, &expected));
+        assert_eq!(decided.usable_address().is_some(), expected == ReservationState::Created);
+    }
 }
 
 #[tokio::test]
@@ -323,7 +370,7 @@ async fn lists_that_lag_do_not_hide_what_this_process_wrote() {
     assert_eq!(tagged().await.expect("a listing"), []);
 
     let reservation = bench.project.reserve(&request()).await.expect("a reservation");
-    assert_eq!(tagged().await.expect("a listing"), [reservation.clone()]);
+    assert_eq!(tagged().await.expect("a listing"), std::slice::from_ref(&reservation));
     let address = reservation.usable_address().expect("an address");
     let holder = bench.project.reservation_of(address, MaxAge::NOW).await.expect("a listing");
     assert_eq!(holder.map(|holder| holder.id.clone()), Some(reservation.id.clone()));

@@ -33,8 +33,9 @@ pub(super) fn failure(request: &str, answer: &Answer, secrets: &[&Secret]) -> Op
         401 => Some(MetalError::Unauthorized { request }),
         403 => Some(MetalError::Forbidden { request, errors: errors() }),
         404 => Some(MetalError::NotFound { request }),
+        // 408: something in between gave up waiting for the request.
+        408 | 500..=599 => Some(MetalError::Server { request, status, errors: errors() }),
         400..=499 => Some(MetalError::Rejected { request, status, errors: errors() }),
-        500..=599 => Some(MetalError::Server { request, status, errors: errors() }),
         // Redirects are not followed: they would carry the API key to another place.
         other => Some(MetalError::Malformed {
             request,

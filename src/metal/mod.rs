@@ -6,6 +6,7 @@
 mod answer;
 mod backoff;
 mod client;
+mod connection;
 mod convert;
 mod dump;
 mod observe;

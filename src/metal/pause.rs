@@ -43,7 +43,8 @@ mod tests {
     #[test]
     fn every_form_of_a_wait_is_read() {
         let seconds = |n| Some(Duration::from_secs(n));
-        let cases: [(&str, &[(&str, &str)], Option<Duration>); 11] = [
+        type Headers = &'static [(&'static str, &'static str)];
+        let cases: [(&str, Headers, Option<Duration>); 11] = [
             ("nothing", &[], None),
             ("seconds", &[("retry-after", "7")], seconds(7)),
             ("seconds with spaces", &[("retry-after", " 7 ")], seconds(7)),

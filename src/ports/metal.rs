@@ -87,7 +87,9 @@ pub trait Metal: Send + Sync {
     async fn neighbors(&self, session: &BgpSession) -> Result<Arc<Vec<BgpNeighbor>>, MetalError>;
 
     /// Reserves an address. After an answer that leaves open whether it happened, the error says so
-    /// ([`MetalError::is_ambiguous`]) and the next read of reservations lists anew.
+    /// ([`MetalError::is_ambiguous`]) and the next read of reservations lists anew. Until a listing has settled it, no
+    /// address with the same tags is bought, and neither this nor [`Self::reservations_tagged`] answers "there is none":
+    /// both fail with [`MetalError::Unsettled`].
     async fn reserve(&self, request: &ReservationRequest) -> Result<Arc<IpReservation>, MetalError>;
 
     /// Gives a reservation back; one that is gone already counts as success.

@@ -163,7 +163,7 @@ fn one_of_ours_that_lists_never_show_is_suspect_until_proved() {
     let suspects = |reservations: &Reservations, after| reservations.suspects(&[], start + after);
     assert_eq!(suspects(&reservations, SETTLE - Duration::from_secs(1)), []);
     assert_eq!(reservations.suspects(&[reservation("a", &[])], start + SETTLE), []);
-    assert_eq!(suspects(&reservations, SETTLE), [id.clone()]);
+    assert_eq!(suspects(&reservations, SETTLE), [ReservationId::new("a")]);
     reservations.proved(&id, start + SETTLE);
     assert_eq!(suspects(&reservations, SETTLE), []);
     reservations.absorb(Vec::new(), start + SETTLE);
