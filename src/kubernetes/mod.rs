@@ -16,6 +16,7 @@ pub mod predicates;
 pub mod queue;
 pub mod refusal;
 pub mod server;
+pub mod services;
 
 pub use cache::{Cache, CacheWriter, Cached, Delta, Deltas, cache};
 pub use events::{EventRecorder, EventSink, EventWriter, NewEvent, Severity, events};

@@ -1,0 +1,5 @@
+mod cleanup;
+mod ensure;
+mod nodes;
+mod triggers;
+mod world;
