@@ -83,11 +83,12 @@ impl Cluster for KubeCluster {
     }
 
     async fn service(&self, key: &ServiceKey) -> Result<Option<Service>, ClusterError> {
-        self.services(key)
-            .get_opt(&key.name)
-            .await
-            .map(|found| found.map(|stored| convert::service(&stored)))
-            .map_err(|error| cluster_error(format!("Service {key}"), &error))
+        let found = self.services(key).get(&key.name).await;
+        match found.map_err(|error| cluster_error(format!("Service {key}"), &error)) {
+            Ok(stored) => Ok(Some(convert::service(&stored))),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn password(&self, source: &PasswordSource) -> Result<Secret, ClusterError> {

@@ -23,7 +23,8 @@ pub fn cluster_error(object: impl Into<String>, error: &Error) -> ClusterError {
 fn refused(object: String, status: &Status) -> ClusterError {
     let message = status.message.clone();
     match status.code {
-        404 => ClusterError::NotFound { object },
+        // A proxy's 404 says nothing about the object.
+        404 if status.reason == "NotFound" => ClusterError::NotFound { object },
         409 => ClusterError::Conflict { object },
         403 => ClusterError::Forbidden { object, message },
         422 if is_about_uid(status) => ClusterError::Conflict { object },
@@ -73,10 +74,12 @@ mod tests {
     #[test]
     fn each_answer_means_one_thing() {
         let status = |code: u16| json!({ "status": "Failure", "code": code, "message": "words", "reason": "R" });
+        let not_found = json!({ "status": "Failure", "code": 404, "message": "words", "reason": "NotFound" });
         let uid = json!({ "status": "Failure", "code": 422, "message": "words", "reason": "Invalid",
             "details": { "causes": [{ "reason": "FieldValueInvalid", "field": "metadata.uid", "message": "m" }] } });
         let cases = [
-            ("not found", status(404), "Service shop/web not found"),
+            ("not found", not_found, "Service shop/web not found"),
+            ("not found by a proxy", status(404), "Service shop/web: the API server answered 404: words"),
             ("conflict", status(409), "Service shop/web has changed meanwhile"),
             ("another object of the same name", uid, "Service shop/web has changed meanwhile"),
             (

@@ -60,8 +60,11 @@ impl KubeServices {
 #[async_trait]
 impl ServiceApi for KubeServices {
     async fn exists(&self, key: &ServiceKey) -> Result<bool, ClusterError> {
-        let found = self.api(key).get_metadata_opt(&key.name).await;
-        found.map(|found| found.is_some()).map_err(|error| failed(key, &error))
+        match self.api(key).get_metadata(&key.name).await.map_err(|error| failed(key, &error)) {
+            Ok(_) => Ok(true),
+            Err(ClusterError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn add_finalizer(&self, service: &Service) -> Result<(), ClusterError> {
@@ -163,11 +166,13 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_definite_answer_says_that_a_service_is_gone() {
-        let status = |code: u16| json!({ "kind": "Status", "status": "Failure", "code": code, "message": "m" });
+        let status = |code: u16, reason: &str| json!({ "kind": "Status", "status": "Failure", "code": code, "message": "m", "reason": reason });
         let key = ServiceKey::new("shop", "web");
-        let (_server, services) = answering("GET", SERVICE, 404, status(404)).await;
+        let (_server, services) = answering("GET", SERVICE, 404, status(404, "NotFound")).await;
         assert!(matches!(services.exists(&key).await, Ok(false)));
-        let (_server, services) = answering("GET", SERVICE, 500, status(500)).await;
-        assert!(services.exists(&key).await.is_err());
+        for (code, body) in [(500, status(500, "InternalError")), (404, json!("<html>")), (404, status(404, ""))] {
+            let (_server, services) = answering("GET", SERVICE, code, body).await;
+            assert!(services.exists(&key).await.is_err(), "{code}");
+        }
     }
 }
