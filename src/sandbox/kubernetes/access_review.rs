@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::api::Shared;
 use super::decode::{self, FieldValidation};
+use super::field_error::FieldError;
+use super::managed_fields::{self, Writer};
 use super::object;
 use super::registry::{Resource, Rules};
 use super::request::ResourceRequest;
@@ -25,6 +27,9 @@ pub(crate) fn answer(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     let validation = FieldValidation::of(&request.query, request.verb)?;
     let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
     let mut review = decode::decode(body, resource, validation)?.value;
+    check(resource, &review)?;
+    let writer = Writer { manager: &request.manager, subresource: None };
+    managed_fields::after_update(resource, None, &mut review, &writer);
     review["status"] = match resource.kind.as_str() {
         "TokenReview" => token_status(shared, &review),
         "SelfSubjectReview" => {
@@ -40,6 +45,24 @@ pub(crate) fn answer(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     Ok(server::json(StatusCode::CREATED, &object::with_type(&review, resource)))
 }
 
+fn check(resource: &Resource, review: &Value) -> Result<(), Refusal> {
+    let asks = |field: &str| review["spec"][field].is_object();
+    match resource.kind.as_str() {
+        "TokenReview" if object::text(review, "spec.token").is_empty() => {
+            Err(Refusal::bad_request("token is required for TokenReview in authentication"))
+        }
+        "SubjectAccessReview" | "SelfSubjectAccessReview"
+            if asks("resourceAttributes") == asks("nonResourceAttributes") =>
+        {
+            let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            let error =
+                FieldError::invalid("spec.resourceAttributes", review["spec"]["resourceAttributes"].clone(), why);
+            Err(Refusal::invalid_review(resource, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn token_status(shared: &Shared, review: &Value) -> Value {
     let secret = object::text(review, "spec.token");
     match shared.config.tokens.iter().find(|token| token.secret == secret) {
@@ -47,7 +70,7 @@ fn token_status(shared: &Shared, review: &Value) -> Value {
             let user = json!({"username": token.user, "groups": token.groups});
             json!({"authenticated": true, "user": user, "audiences": ["https://kubernetes.default.svc"]})
         }
-        None => json!({"user": {}, "error": "[invalid bearer token]"}),
+        None => json!({"user": {}, "error": "invalid bearer token"}),
     }
 }
 

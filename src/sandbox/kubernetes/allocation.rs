@@ -65,9 +65,8 @@ impl Allocations {
             };
             let fits = range.parse::<ipnet::IpNet>().is_ok_and(|net| net.contains(&address));
             if !fits {
-                let why =
-                    format!("the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}");
-                return Err(AllocationFault::OutOfRange(why));
+                let why = "the provided network does not match the current range";
+                return Err(AllocationFault::OutOfRange(why.to_owned()));
             }
             return match self.addresses.insert(address) {
                 true => Ok(address),

@@ -100,16 +100,23 @@ fn unreadable_json(body: &[u8], error: &serde_json::Error, kind: &str) -> String
 /// When it is of another kind, a value does not fit its type, or a field is unknown and the client wants to be told.
 pub(crate) fn decode(value: Value, resource: &Resource, validation: FieldValidation) -> Result<Decoded, Refusal> {
     check_type(&value, resource)?;
-    let handled = |fault: &dyn std::fmt::Display| {
-        let (kind, version) = (&resource.kind, resource.api_version());
+    read(value, resource, validation).map_err(|fault| {
+        let (kind, version) = (&resource.kind, &resource.version);
         Refusal::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {fault}"))
-    };
-    let decoded = schema::normalise(value, &resource.schema).map_err(|fault| handled(&fault))?;
+    })
+}
+
+/// Brings an object of whatever type it says into the written form of `resource`.
+///
+/// # Errors
+/// Says which value does not fit its type, or which fields are unknown if the client wants to be told.
+pub(crate) fn read(value: Value, resource: &Resource, validation: FieldValidation) -> Result<Decoded, String> {
+    let decoded = schema::normalise(value, &resource.schema).map_err(|fault| fault.to_string())?;
     let unknown: Vec<String> = decoded.unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Strict if !unknown.is_empty() => {
-            return Err(handled(&format!("strict decoding error: {}", unknown.join(", "))));
+            return Err(format!("strict decoding error: {}", unknown.join(", ")));
         }
         FieldValidation::Warn | FieldValidation::Strict => unknown,
     };
@@ -137,7 +144,7 @@ fn check_type(value: &Value, resource: &Resource) -> Result<(), Refusal> {
         return Ok(());
     }
     let shown_kind = if kind.is_empty() { wanted } else { kind };
-    let shown_version = if version.is_empty() { resource.api_version() } else { version.to_owned() };
+    let shown_version = version.rsplit('/').next().filter(|version| !version.is_empty()).unwrap_or(&resource.version);
     let why = match right_kind {
         false => {
             format!("converting (v1.{shown_kind}) to ({}.{wanted}): unknown conversion", internal_package(resource))

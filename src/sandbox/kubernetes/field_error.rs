@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-/// What is wrong with a field.
+/// What is wrong with a field; values are JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fault {
     /// A value must be given.
     Required,
     /// The value is malformed, or may not change.
-    Invalid(Value),
+    Invalid(String),
     /// The value is none of the allowed ones.
-    NotSupported(Value),
+    NotSupported(String),
     /// The value must be unique and is not.
-    Duplicate(Value),
+    Duplicate(String),
     /// The value may not be given here.
     Forbidden,
     /// The value is longer than allowed.
@@ -38,19 +38,26 @@ impl FieldError {
 
     /// The value is malformed, or may not change.
     pub(crate) fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Self { field: field.into(), fault: Fault::Invalid(value.into()), detail: detail.into() }
+        Self { field: field.into(), fault: Fault::Invalid(value.into().to_string()), detail: detail.into() }
     }
 
     /// The value is none of `supported`, which must be sorted as the API lists them.
     pub(crate) fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
         let quoted: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         let detail = format!("supported values: {}", quoted.join(", "));
-        Self { field: field.into(), fault: Fault::NotSupported(value.into()), detail }
+        Self { field: field.into(), fault: Fault::NotSupported(value.into().to_string()), detail }
     }
 
     /// The value must be unique and is not.
     pub(crate) fn duplicate(field: impl Into<String>, value: impl Into<Value>) -> Self {
-        Self { field: field.into(), fault: Fault::Duplicate(value.into()), detail: String::new() }
+        Self { field: field.into(), fault: Fault::Duplicate(value.into().to_string()), detail: String::new() }
+    }
+
+    /// The struct must be unique and is not; `members` are its fields in their order, by their names in Go.
+    pub(crate) fn duplicate_struct(field: impl Into<String>, members: &[(&str, Value)]) -> Self {
+        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let shown = format!("{{{}}}", members.join(","));
+        Self { field: field.into(), fault: Fault::Duplicate(shown), detail: String::new() }
     }
 
     /// The value may not be given here.

@@ -121,7 +121,7 @@ fn converted(resource: &Resource) -> bool {
 }
 
 /// The object as its group and version shows it.
-fn served(resource: &Resource, value: &Value) -> Value {
+pub(crate) fn served(resource: &Resource, value: &Value) -> Value {
     if converted(resource) { events::from_core(value) } else { value.clone() }
 }
 

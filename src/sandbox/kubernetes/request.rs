@@ -39,7 +39,7 @@ impl ResourceRequest {
         let query = Query::parse(head.uri.query());
         let verb = verb(&head.method, &target, &query)?;
         let representation = Representation::of(&head.headers, &query)?;
-        let dry_run = match query.get("dryRun") {
+        let dry_run = match query.get("dryRun").filter(|_| verb.writes()) {
             None => false,
             Some("All") => true,
             Some(other) => {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::allocation::Claims;
@@ -13,37 +15,20 @@ use super::service;
 use super::service_allocation::{self, Reservation};
 use super::status::Refusal;
 use super::validation::event::EventApi;
-use super::validation::{event, lease, node, service as service_validation};
-use super::{crd, pod};
-
-const NOT_READY: &str = "node.kubernetes.io/not-ready";
+use super::validation::{event, lease, metadata, node as node_validation, service as service_validation};
+use super::{crd, namespace, node, pod};
 
 /// Fills in what the API's decoder fills in.
 pub(crate) fn default(resource: &Resource, value: &mut Value) {
     match resource.rules {
         Rules::Service => service::default(value),
-        Rules::Secret if object::text(value, "type").is_empty() => value["type"] = json!("Opaque"),
+        Rules::Secret => default_secret(value),
         Rules::Pod => pod::default(value),
         Rules::EndpointSlice => default_endpoint_ports(value),
         Rules::CustomResourceDefinition => crd::default(value),
-        Rules::Namespace => {
-            let name = object::meta(value, "name").to_owned();
-            if !name.is_empty() {
-                let labels = object::metadata_mut(value).entry("labels").or_insert_with(|| json!({}));
-                labels["kubernetes.io/metadata.name"] = json!(name);
-            }
-            if object::text(value, "status.phase").is_empty() {
-                value["status"]["phase"] = json!("Active");
-            }
-        }
-        Rules::Secret
-        | Rules::Generic
-        | Rules::Node
-        | Rules::ConfigMap
-        | Rules::Event
-        | Rules::Lease
-        | Rules::CustomResource
-        | Rules::Review => {}
+        Rules::Namespace => namespace::default(value),
+        Rules::Node => node::default(value),
+        Rules::Generic | Rules::ConfigMap | Rules::Event | Rules::Lease | Rules::CustomResource | Rules::Review => {}
     }
 }
 
@@ -51,15 +36,9 @@ pub(crate) fn default(resource: &Resource, value: &mut Value) {
 pub(crate) fn prepare_create(resource: &Resource, value: &mut Value) {
     match resource.rules {
         Rules::Service => value["status"] = json!({"loadBalancer": {}}),
-        Rules::Node => taint_new_node(value),
+        Rules::Node => node::prepare_create(value),
         Rules::Pod => pod::prepare_create(value),
-        Rules::Namespace => {
-            value["status"] = json!({"phase": "Active"});
-            let finalizers = value["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
-            if !finalizers.contains(&json!("kubernetes")) {
-                value["spec"]["finalizers"] = finalizers.into_iter().chain([json!("kubernetes")]).collect();
-            }
-        }
+        Rules::Namespace => namespace::prepare_create(value),
         Rules::CustomResourceDefinition => crd::prepare_create(value),
         Rules::CustomResource if resource.subresources.contains(&Subresource::Status) => {
             object::members_mut(value).remove("status");
@@ -155,7 +134,7 @@ pub(crate) fn release(shared: &Shared, resource: &Resource, removed: &Value) {
 pub(crate) fn validate_create(resource: &Resource, value: &Value) -> Vec<FieldError> {
     match resource.rules {
         Rules::Service => service_validation::check(value, None),
-        Rules::Node => node::of_new(value),
+        Rules::Node => node_validation::of_new(value),
         Rules::Lease => lease::check(value),
         Rules::Event => event::of_new(value, EventApi::of_group(&resource.group)),
         Rules::ConfigMap => config_map(value),
@@ -167,18 +146,25 @@ pub(crate) fn validate_create(resource: &Resource, value: &Value) -> Vec<FieldEr
     }
 }
 
-/// What is wrong with a change, beyond the metadata.
+/// What is wrong with a change by the resource's own rules, which look at the metadata once more.
 pub(crate) fn validate_update(
     resource: &Resource,
     part: Option<Subresource>,
     old: &Value,
     new: &Value,
 ) -> Vec<FieldError> {
-    match (resource.rules, part) {
+    let mut errors = match (resource.rules, part) {
+        (Rules::Node, None) => [metadata::of_new(resource, new), node_validation::of_new(new)].concat(),
+        _ => Vec::new(),
+    };
+    if resource.rules != Rules::Event || !resource.group.is_empty() {
+        errors.extend(metadata::of_change(resource, old, new));
+    }
+    errors.extend(match (resource.rules, part) {
         (Rules::Service, None) => service_validation::check_change(old, new),
         (Rules::Service, Some(_)) => service_validation::check_status(new),
-        (Rules::Node, None) => [node::of_new(new), node::of_change(old, new)].concat(),
-        (Rules::Node, Some(_)) => node::of_change(old, new),
+        (Rules::Node, _) => node_validation::of_change(old, new),
+        (Rules::Namespace, Some(Subresource::Status)) => namespace::check_status(new),
         (Rules::Lease, _) => lease::check(new),
         (Rules::Event, _) => event::of_change(old, new, EventApi::of_group(&resource.group)),
         (Rules::ConfigMap, _) => [immutable_data(old, new), config_map(new)].concat(),
@@ -186,21 +172,27 @@ pub(crate) fn validate_update(
         (Rules::EndpointSlice, _) => immutable_type(old, new, "addressType"),
         (Rules::CustomResourceDefinition, _) => crd::validate(new),
         (Rules::Generic | Rules::Namespace | Rules::Pod | Rules::CustomResource | Rules::Review, _) => Vec::new(),
+    });
+    errors
+}
+
+/// What a client should know about an object that is accepted.
+pub(crate) fn warnings(resource: &Resource, part: Option<Subresource>, value: &Value) -> Vec<String> {
+    match (resource.rules, part) {
+        (Rules::Service, None) => service::warnings(value),
+        _ => Vec::new(),
     }
 }
 
-/// A new Node is not ready until somebody says so.
-fn taint_new_node(node: &mut Value) {
-    let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    let known = taints
-        .iter()
-        .any(|taint| object::text(taint, "key") == NOT_READY && object::text(taint, "effect") == "NoSchedule");
-    if !known {
-        let taint = json!({"key": NOT_READY, "effect": "NoSchedule"});
-        node["spec"]["taints"] = taints.into_iter().chain([taint]).collect();
+/// Plain text is a way to write data, which is all that is kept.
+fn default_secret(secret: &mut Value) {
+    if object::text(secret, "type").is_empty() {
+        secret["type"] = json!("Opaque");
     }
-    let spec = object::members_mut(&mut node["spec"]);
-    spec.remove("configSource");
+    let plain = object::members_mut(secret).remove("stringData");
+    for (key, text) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
+        secret["data"][key.as_str()] = json!(STANDARD.encode(text.as_str().unwrap_or_default()));
+    }
 }
 
 fn default_endpoint_ports(slice: &mut Value) {
@@ -239,7 +231,7 @@ fn config_map(value: &Value) -> Vec<FieldError> {
         }
     }
     if size > 1024 * 1024 {
-        errors.push(FieldError::too_long("", 1024 * 1024));
+        errors.push(FieldError::too_long("[]", 1024 * 1024));
     }
     errors
 }

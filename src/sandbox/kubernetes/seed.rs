@@ -10,7 +10,7 @@ use super::managed_fields::Writer;
 use super::registry::{Resource, Subresource};
 use super::status::Refusal;
 use super::store::{Object, Write};
-use super::verbs::{Creation, create_object};
+use super::verbs::{Account, Creation, create_object};
 use super::{object, rules};
 
 /// The UID of `kube-system`, by which programs know the cluster; the same in every run.
@@ -57,8 +57,8 @@ pub(crate) fn insert(shared: &Arc<Shared>, resource: &Resource, value: Value) ->
     let decoded = decode::decode(value, resource, FieldValidation::Ignore)?;
     let namespace = object::meta(&decoded.value, "namespace").to_owned();
     let status = decoded.value.get("status").cloned();
-    let writer = Writer { manager: "kube-apiserver", subresource: None };
-    let creation = Creation { resource, namespace: &namespace, value: decoded.value, writer, dry_run: false };
+    let account = Account::Of(Writer { manager: "kube-apiserver", subresource: None });
+    let creation = Creation { resource, namespace: &namespace, value: decoded.value, account, dry_run: false };
     let created = create_object(shared, creation)?;
     let Some(status) = status.filter(|_| resource.subresources.contains(&Subresource::Status)) else {
         return Ok(created);

@@ -165,9 +165,44 @@ pub(crate) fn drop_type_dependent_fields(old: &Value, new: &mut Value) {
     for field in dropped {
         spec.remove(field);
     }
+    if !needs_cluster_ip(new) {
+        object::members_mut(&mut new["spec"]).remove("internalTrafficPolicy");
+    }
     if !is_load_balancer(new) {
         new["status"]["loadBalancer"] = json!({});
     }
+}
+
+/// What is accepted and has no effect, or will have none one day.
+pub(crate) fn warnings(service: &Value) -> Vec<String> {
+    let headless = is_headless(service);
+    let by_name = ServiceType::of(service) == Some(ServiceType::ExternalName);
+    let has_ips = !object::items(service, "spec.externalIPs").is_empty();
+    let rows = [
+        (
+            headless && !object::text(service, "spec.loadBalancerIP").is_empty(),
+            "spec.loadBalancerIP is ignored for headless services",
+        ),
+        (headless && has_ips, "spec.externalIPs is ignored for headless services"),
+        (
+            headless && object::text(service, "spec.sessionAffinity") != "None",
+            "spec.SessionAffinity is ignored for headless services",
+        ),
+        (
+            has_ips && !headless && !by_name,
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        ),
+        (by_name && has_ips, "spec.externalIPs is ignored when spec.type is \"ExternalName\""),
+        (
+            !by_name && !object::text(service, "spec.externalName").is_empty(),
+            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+        ),
+        (
+            object::text(service, "spec.trafficDistribution") == "PreferClose",
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
+        ),
+    ];
+    rows.into_iter().filter(|(holds, _)| *holds).map(|(_, text)| text.to_owned()).collect()
 }
 
 fn asks_no_new_node_port(old: &Value, new: &Value) -> bool {

@@ -59,6 +59,18 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(object_details(resource, name))
     }
 
+    /// A deletion assumes something that is not so.
+    pub(crate) fn stale_precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let qualified = match resource.group.is_empty() {
+            true => resource.kind.clone(),
+            false => format!("{}.{}", resource.kind, resource.group),
+        };
+        let mut details = Map::new();
+        insert_named(&mut details, name, &resource.group, &resource.kind);
+        let message = format!("Operation cannot be fulfilled on {qualified} \"{name}\": {why}");
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(Value::Object(details))
+    }
+
     /// Server-side apply met other owners; each cause is (manager, message, field).
     pub(crate) fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(json!({"causes": causes}))
@@ -66,12 +78,22 @@ impl Refusal {
 
     /// The object breaks these rules.
     pub(crate) fn invalid(resource: &Resource, name: &str, errors: &[FieldError]) -> Self {
-        Self::invalid_kind(&resource.group, &resource.kind, name, errors)
+        Self::invalid_kind(&resource.collection.group, &resource.kind, name, errors)
+    }
+
+    /// The object breaks a rule that is checked before its kind is known.
+    pub(crate) fn invalid_resource(resource: &Resource, name: &str, error: &FieldError) -> Self {
+        Self::invalid_kind(&resource.group, &resource.plural, name, std::slice::from_ref(error))
     }
 
     /// The query parameters break these rules; `kind` is `CreateOptions` or the like.
     pub(crate) fn invalid_options(kind: &str, error: FieldError) -> Self {
         Self::invalid_kind("meta.k8s.io", kind, "", &[error])
+    }
+
+    /// The question makes no sense.
+    pub(crate) fn invalid_review(resource: &Resource, error: &FieldError) -> Self {
+        Self::invalid_kind(&resource.group, "", "", std::slice::from_ref(error))
     }
 
     /// What a patch results in cannot be read.
@@ -119,15 +141,6 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    /// The request is understood and not allowed.
-    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = match name.is_empty() {
-            true => format!("{} is forbidden: {why}", resource.qualified()),
-            false => format!("{} \"{name}\" is forbidden: {why}", resource.qualified()),
-        };
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).with_details(object_details(resource, name))
-    }
-
     /// The credentials are not known.
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
@@ -171,13 +184,6 @@ impl Refusal {
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("Request entity too large: limit is {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
-    }
-
-    /// The server failed.
-    pub(crate) fn internal(message: impl std::fmt::Display) -> Self {
-        let cause = json!({"message": message.to_string()});
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}"))
-            .with_details(json!({"causes": [cause]}))
     }
 
     /// The server failed, without a reason that clients could match.

@@ -12,7 +12,7 @@ use super::registry::{Resource, Rules};
 use super::request::ResourceRequest;
 use super::status::Refusal;
 use super::validation::scope;
-use super::{events, object};
+use super::{events, object, render};
 
 pub(crate) use apply::Apply;
 
@@ -80,19 +80,17 @@ impl Patch {
 
 /// The object as the resource's group shows it, with its type.
 fn served(old: &Value, resource: &Resource) -> Value {
-    let view = match resource.group == resource.collection.group {
-        true => old.clone(),
-        false => events::from_core(old),
-    };
-    object::with_type(&view, resource)
+    object::with_type(&render::served(resource, old), resource)
 }
 
 fn read_patched(patched: Value, resource: &Resource, validation: FieldValidation) -> Result<Decoded, Refusal> {
     let text = patched.to_string();
-    let decoded = decode::decode(patched, resource, validation).map_err(|refusal| {
-        let error = FieldError::invalid("patch", text, refusal.message.clone());
-        Refusal::invalid_patch(&error)
-    })?;
+    let (kind, version) = (object::text(&patched, "kind").to_owned(), object::text(&patched, "apiVersion").to_owned());
+    let decoded = match kind == resource.kind && version == resource.api_version() {
+        true => decode::read(patched, resource, validation),
+        false => Err(format!("no kind {kind:?} of version {version:?} is served here")),
+    };
+    let decoded = decoded.map_err(|fault| Refusal::invalid_patch(&FieldError::invalid("patch", text, fault)))?;
     Ok(Decoded { value: events::into_stored(decoded.value, resource), warnings: decoded.warnings })
 }
 

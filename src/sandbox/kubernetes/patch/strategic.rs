@@ -131,6 +131,7 @@ fn merge_ordered(
         let deletions = patch.remove(&format!("{DELETE_FROM}{list}"));
         let field = level.field(list);
         let key = field.and_then(|field| field.merge_key.as_deref());
+        check_order(patch.get(list).unwrap_or(&Value::Null), &order, key)?;
         if let Some(deletions) = &deletions {
             delete_from(original, list, deletions);
         }
@@ -149,6 +150,27 @@ fn merge_ordered(
         };
         let ordered = enforce_order(merged, &order, &before.unwrap_or_default(), key)?;
         original.insert(list.to_owned(), Value::Array(ordered));
+    }
+    Ok(())
+}
+
+/// The items of a patch come in the order that the directive names.
+fn check_order(patch: &Value, order: &[Value], key: Option<&str>) -> Result<(), Refusal> {
+    let items = patch.as_array().map(Vec::as_slice).unwrap_or_default();
+    if order.is_empty() {
+        return Ok(());
+    }
+    let mut named = order.iter();
+    for item in items.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
+        let same = |other: &Value| match key {
+            Some(key) => other.get(key).is_some() && other.get(key) == item.get(key),
+            None => other == item,
+        };
+        if !named.any(same) {
+            let (items, order) = (go_list(items), go_list(order));
+            let why = format!("The order in patch list:\n{items}\n doesn't match $setElementOrder list:\n{order}\n");
+            return Err(Refusal::plain_internal(why));
+        }
     }
     Ok(())
 }
@@ -265,6 +287,11 @@ fn go_map(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+fn go_list(items: &[Value]) -> String {
+    let shown: Vec<String> = items.iter().map(go_map).collect();
+    format!("[{}]", shown.join(" "))
 }
 
 /// New content takes no nulls along.

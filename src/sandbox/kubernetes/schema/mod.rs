@@ -2,6 +2,7 @@
 
 mod normalise;
 mod parse;
+mod quantity;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -29,6 +30,7 @@ impl Schema {
     }
 
     /// All types, in no particular order.
+    #[cfg(test)]
     pub(crate) fn types(&self) -> impl Iterator<Item = &TypeDef> {
         self.types.values()
     }

@@ -1,8 +1,10 @@
 //! Brings JSON into the form in which the Go types would write it, as a real server does by decoding and encoding.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
-use super::{Field, ListKind, Omit, SCHEMA, Scalar, Shape, TypeDef};
+use super::{Field, Omit, SCHEMA, Scalar, Shape, TypeDef, quantity};
 use crate::sandbox::kubernetes::timestamp;
 
 /// A value in its written form.
@@ -32,11 +34,20 @@ pub(crate) enum DecodeFault {
 pub(crate) fn normalise(value: Value, name: &str) -> Result<Normalised, DecodeFault> {
     let mut walk = Walk { path: Vec::new(), owner: String::new(), unknown: Vec::new() };
     let value = walk.structure(value, SCHEMA.get(name))?;
+    walk.unknown.sort();
     Ok(Normalised { value, unknown: walk.unknown })
 }
 
+/// A step of the way to a value.
+#[derive(Debug, Clone)]
+enum Part {
+    Field(String),
+    Key(String),
+    Index(usize),
+}
+
 struct Walk {
-    path: Vec<String>,
+    path: Vec<Part>,
     owner: String,
     unknown: Vec<String>,
 }
@@ -52,7 +63,7 @@ impl Walk {
         for (name, field) in &def.fields {
             let given = members.remove(name).unwrap_or(Value::Null);
             let outer = std::mem::replace(&mut self.owner, def.go_name().to_owned());
-            self.path.push(name.clone());
+            self.path.push(Part::Field(name.clone()));
             let decoded = self.field(given, field)?;
             self.path.pop();
             self.owner = outer;
@@ -81,7 +92,11 @@ impl Walk {
         if field.pointer && given.is_null() {
             return Ok((field.omit == Omit::Never).then_some(Value::Null));
         }
-        let value = self.shape(given, &field.shape)?;
+        let value = match self.shape(given, &field.shape)? {
+            // Storage knows no difference between no list and an empty one.
+            Value::Array(items) if items.is_empty() => Value::Null,
+            value => value,
+        };
         let written = match field.omit {
             Omit::Never => true,
             Omit::Empty | Omit::Zero if field.pointer => true,
@@ -96,18 +111,18 @@ impl Walk {
             Shape::Any => Ok(value),
             Shape::Scalar(scalar) => self.scalar(value, *scalar),
             Shape::Struct(name) => self.structure(value, SCHEMA.get(name)),
-            Shape::List(element, kind) => self.list(value, element, kind),
+            Shape::List(element, _) => self.list(value, element),
             Shape::Map(element) => self.map(value, element),
         }
     }
 
-    fn list(&mut self, value: Value, element: &Shape, _kind: &ListKind) -> Result<Value, DecodeFault> {
+    fn list(&mut self, value: Value, element: &Shape) -> Result<Value, DecodeFault> {
         match value {
             Value::Null => Ok(Value::Null),
             Value::Array(items) => {
                 let mut out = Vec::with_capacity(items.len());
                 for (index, item) in items.into_iter().enumerate() {
-                    self.path.push(format!("[{index}]"));
+                    self.path.push(Part::Index(index));
                     out.push(self.shape(item, element)?);
                     self.path.pop();
                 }
@@ -123,7 +138,7 @@ impl Walk {
             Value::Object(members) => {
                 let mut out = Map::new();
                 for (key, item) in members {
-                    self.path.push(key.clone());
+                    self.path.push(Part::Key(key.clone()));
                     out.insert(key, self.shape(item, element)?);
                     self.path.pop();
                 }
@@ -138,7 +153,8 @@ impl Walk {
         match (scalar, value) {
             (Scalar::String, Value::Null) => Ok(Value::String(String::new())),
             (Scalar::Bytes, Value::Null) => Ok(Value::Null),
-            (Scalar::String | Scalar::Bytes, value @ Value::String(_)) => Ok(value),
+            (Scalar::String, value @ Value::String(_)) => Ok(value),
+            (Scalar::Bytes, Value::String(text)) => base64_value(text),
             (Scalar::Bool, Value::Null) => Ok(Value::Bool(false)),
             (Scalar::Bool, value @ Value::Bool(_)) => Ok(value),
             (Scalar::Int32 | Scalar::Int64 | Scalar::Unsigned | Scalar::Float64, Value::Null) => {
@@ -149,11 +165,11 @@ impl Walk {
             (Scalar::Unsigned, Value::Number(number)) if fits::<u32>(&number) => Ok(Value::Number(number)),
             (Scalar::Float64, value @ Value::Number(_)) => Ok(value),
             (Scalar::Time | Scalar::MicroTime, Value::Null) => Ok(Value::Null),
-            (Scalar::Time, Value::String(text)) => time_value(&text, timestamp::whole_seconds),
-            (Scalar::MicroTime, Value::String(text)) => time_value(&text, timestamp::microseconds),
+            (Scalar::Time, Value::String(text)) => time_value(&text),
+            (Scalar::MicroTime, Value::String(text)) => micro_time(&text),
             (Scalar::Quantity, Value::Null) => Ok(Value::from("0")),
-            (Scalar::Quantity, Value::Number(number)) => Ok(Value::from(number.to_string())),
-            (Scalar::Quantity, Value::String(text)) => quantity(text),
+            (Scalar::Quantity, Value::Number(number)) => quantity_value(&number.to_string()),
+            (Scalar::Quantity, Value::String(text)) => quantity_value(&text),
             (Scalar::IntOrString, Value::Null) => Ok(Value::from(0)),
             (Scalar::IntOrString, value @ Value::String(_)) => Ok(value),
             (Scalar::IntOrString, Value::Number(number)) if fits::<i32>(&number) => Ok(Value::Number(number)),
@@ -165,8 +181,7 @@ impl Walk {
         let found = match found {
             Value::Null => "null".to_owned(),
             Value::Bool(_) => "bool".to_owned(),
-            Value::Number(number) if wanted == "string" || wanted == "bool" || wanted.contains(['.', '[']) => {
-                let _ = number;
+            Value::Number(_) if wanted == "string" || wanted == "bool" || wanted.contains(['.', '[']) => {
                 "number".to_owned()
             }
             Value::Number(number) => format!("number {number}"),
@@ -177,8 +192,11 @@ impl Walk {
         let place = match self.path.is_empty() {
             true => "value".to_owned(),
             false => {
-                let named = self.path.iter().filter(|part| !part.starts_with('[')).cloned().collect::<Vec<_>>();
-                format!("struct field {}.{}", self.owner, named.join("."))
+                let fields = self.path.iter().filter_map(|part| match part {
+                    Part::Field(name) => Some(name.as_str()),
+                    Part::Key(_) | Part::Index(_) => None,
+                });
+                format!("struct field {}.{}", self.owner, fields.collect::<Vec<_>>().join("."))
             }
         };
         DecodeFault::Mismatch { found, place, wanted: wanted.to_owned() }
@@ -187,18 +205,19 @@ impl Walk {
     fn dotted(&self) -> String {
         let mut out = String::new();
         for part in &self.path {
-            if !out.is_empty() && !part.starts_with('[') {
-                out.push('.');
+            match part {
+                Part::Index(index) => out.push_str(&format!("[{index}]")),
+                Part::Field(name) | Part::Key(name) if out.is_empty() => out.push_str(name),
+                Part::Field(name) | Part::Key(name) => out.push_str(&format!(".{name}")),
             }
-            out.push_str(part);
         }
         out
     }
 }
 
-fn time_value(text: &str, render: fn(jiff::Timestamp) -> String) -> Result<Value, DecodeFault> {
+fn time_value(text: &str) -> Result<Value, DecodeFault> {
     match text.parse::<jiff::Timestamp>() {
-        Ok(time) => Ok(Value::String(render(time))),
+        Ok(time) => Ok(Value::String(timestamp::whole_seconds(time))),
         Err(_) => {
             let quoted = Value::from(text);
             Err(DecodeFault::Text(format!(
@@ -208,16 +227,34 @@ fn time_value(text: &str, render: fn(jiff::Timestamp) -> String) -> Result<Value
     }
 }
 
-fn quantity(text: String) -> Result<Value, DecodeFault> {
-    let trimmed = text.trim().trim_start_matches(['+', '-']);
-    let digits = trimmed.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let plain = digits.len() < trimmed.len();
-    let suffix_known = digits.chars().all(|c| "eEinumkKMGTP+-0123456789".contains(c));
-    match plain && suffix_known {
-        true => Ok(Value::String(text)),
-        false => Err(DecodeFault::Text(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'".to_owned(),
-        )),
+fn base64_value(text: String) -> Result<Value, DecodeFault> {
+    let at = match STANDARD.decode(&text) {
+        Ok(_) => return Ok(Value::String(text)),
+        Err(base64::DecodeError::InvalidByte(at, _)) => at,
+        Err(_) => text.len(),
+    };
+    Err(DecodeFault::Text(format!("illegal base64 data at input byte {at}")))
+}
+
+fn quantity_value(text: &str) -> Result<Value, DecodeFault> {
+    let canonical = quantity::canonical(text).map(Value::String);
+    canonical.ok_or_else(|| DecodeFault::Text(quantity::MALFORMED.to_owned()))
+}
+
+/// `metav1.MicroTime` is read with exactly six digits of a second.
+fn micro_time(text: &str) -> Result<Value, DecodeFault> {
+    const LAYOUT: &str = "2006-01-02T15:04:05.000000Z07:00";
+    let unreadable = |rest: &str, wanted: &str| {
+        let (text, rest) = (Value::from(text), Value::from(rest));
+        DecodeFault::Text(format!("parsing time {text} as \"{LAYOUT}\": cannot parse {rest} as \"{wanted}\""))
+    };
+    let time = text.parse::<jiff::Timestamp>().map_err(|_| unreadable(text, "2006"))?;
+    let after_seconds = text.get(19..).unwrap_or_default();
+    let digits = after_seconds.strip_prefix('.').map(|rest| rest.chars().take_while(char::is_ascii_digit).count());
+    match digits {
+        Some(6) => Ok(Value::String(timestamp::microseconds(time))),
+        Some(7..) => Err(unreadable(after_seconds.get(7..).unwrap_or_default(), "Z07:00")),
+        Some(_) | None => Err(unreadable(after_seconds, ".000000")),
     }
 }
 

@@ -56,16 +56,12 @@ fn parse_term(text: &str, resource: &Resource) -> Result<Term, String> {
 }
 
 fn not_supported(field: &str, resource: &Resource) -> String {
-    let known = match resource.rules {
+    match resource.rules {
         Rules::Node | Rules::Event | Rules::Pod | Rules::Namespace | Rules::Secret | Rules::Service => {
             format!("field label not supported: {field}")
         }
         _ => format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
-    };
-    format!(
-        "Unable to find {:?} that match label selector \"\", field selector \"{field}=\": {known}",
-        resource.api_version()
-    )
+    }
 }
 
 fn selectable(resource: &Resource) -> &'static [&'static str] {

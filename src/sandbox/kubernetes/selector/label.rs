@@ -98,10 +98,19 @@ fn parse_requirement(text: &str) -> Result<Requirement, String> {
     };
     let key = key.trim();
     let valid = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if let Some((_, "in" | "notin", rest)) = set_words(key) {
+        return Err(format!("found '{rest}' expected: '('"));
+    }
     match !key.is_empty() && key.chars().all(valid) {
         true => Ok(Requirement { key: key.to_owned(), operator }),
         false => Err(format!("found '{text}', expected: identifier")),
     }
+}
+
+/// `a in b`, which lacks its parentheses.
+fn set_words(text: &str) -> Option<(&str, &str, &str)> {
+    let mut words = text.split_whitespace();
+    Some((words.next()?, words.next()?, words.next()?))
 }
 
 fn set_requirement(text: &str, open: usize) -> Result<(&str, Operator), String> {
@@ -147,7 +156,7 @@ mod tests {
             ("rank>6", Ok(true)),
             ("rank<7", Ok(false)),
             ("app in (web),tier notin (back,side),rank", Ok(true)),
-            ("app in web", Err("found 'app in web', expected: identifier")),
+            ("app in web", Err("found 'web' expected: '('")),
             ("=web", Err("found '=web', expected: identifier")),
         ];
         for (text, expected) in rows {

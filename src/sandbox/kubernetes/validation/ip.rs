@@ -21,7 +21,7 @@ pub(crate) fn cidr(field: &str, text: &str) -> Option<FieldError> {
 /// What forbids an address as an external one.
 pub(crate) fn special(field: &str, text: &str) -> Option<FieldError> {
     let why = match parse(text)? {
-        ip if ip.is_unspecified() => "may not be unspecified (0.0.0.0 or ::)",
+        ip if ip.is_unspecified() => "may not be unspecified (0.0.0.0)",
         ip if ip.is_loopback() => "may not be in the loopback range (127.0.0.0/8, ::1/128)",
         IpAddr::V4(ip) if ip.is_link_local() => "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
         IpAddr::V6(ip) if ip.is_unicast_link_local() => {

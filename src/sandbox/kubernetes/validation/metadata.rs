@@ -16,8 +16,8 @@ pub(crate) fn of_new(resource: &Resource, value: &Value) -> Vec<FieldError> {
     if !generate.is_empty() {
         // A generated name ends in letters, so that a trailing dash is no fault.
         let masked = match generate.strip_suffix('-') {
-            Some(head) => format!("{head}a"),
-            None => generate.to_owned(),
+            Some(head) if !head.is_empty() => format!("{}a", &head[..head.len() - 1]),
+            Some(_) | None => generate.to_owned(),
         };
         let faults = name_faults(resource, &masked).into_iter();
         errors.extend(faults.map(|fault| FieldError::invalid("metadata.generateName", generate, fault)));
@@ -26,11 +26,17 @@ pub(crate) fn of_new(resource: &Resource, value: &Value) -> Vec<FieldError> {
     let faults = name_faults(resource, given).into_iter();
     errors.extend(faults.map(|fault| FieldError::invalid("metadata.name", given, fault)));
     errors.extend(common(value));
+    errors.extend(finalizer_names(resource, value));
     errors
 }
 
 /// What is wrong with a change of metadata.
 pub(crate) fn of_change(resource: &Resource, old: &Value, new: &Value) -> Vec<FieldError> {
+    [generic_change(old, new), finalizer_names(resource, new)].concat()
+}
+
+/// What is wrong with a change of metadata, whatever the resource.
+pub(crate) fn generic_change(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if object::is_being_deleted(old) {
         let before = object::finalizers(old);
@@ -47,14 +53,13 @@ pub(crate) fn of_change(resource: &Resource, old: &Value, new: &Value) -> Vec<Fi
             errors.push(FieldError::forbidden("metadata.finalizers", why));
         }
     }
-    for field in ["name", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for field in ["name", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
         if old["metadata"][field] != new["metadata"][field] {
             let value = new["metadata"][field].clone();
             errors.push(FieldError::invalid(format!("metadata.{field}"), value, "field is immutable"));
         }
     }
-    let _ = resource;
-    errors.extend(common(new));
+    errors.extend(without_finalizers(new));
     errors
 }
 
@@ -71,24 +76,44 @@ pub(crate) fn labels(labels: &Value, field: &str) -> Vec<FieldError> {
     errors
 }
 
-fn common(value: &Value) -> Vec<FieldError> {
-    let metadata = &value["metadata"];
-    let mut errors = labels(&metadata["labels"], "metadata.labels");
-    errors.extend(annotations(&metadata["annotations"]));
-    for (index, owner) in object::items(value, "metadata.ownerReferences").iter().enumerate() {
-        let _ = index;
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            if object::text(owner, field).is_empty() {
-                let detail = if field == "apiVersion" { "version must not be empty" } else { "must not be empty" };
-                let value = if field == "apiVersion" { Value::from("") } else { owner[field].clone() };
-                errors.push(FieldError::invalid(format!("metadata.ownerReferences.{field}"), value, detail));
-            }
-        }
-    }
+/// What is wrong with metadata on its own.
+pub(crate) fn common(value: &Value) -> Vec<FieldError> {
+    let mut errors = without_finalizers(value);
     for finalizer in object::finalizers(value) {
         let text = finalizer.as_str().unwrap_or_default();
         let faults = name::qualified(text).into_iter();
         errors.extend(faults.map(|fault| FieldError::invalid("metadata.finalizers", text, fault)));
+    }
+    errors
+}
+
+fn without_finalizers(value: &Value) -> Vec<FieldError> {
+    let metadata = &value["metadata"];
+    let mut errors = labels(&metadata["labels"], "metadata.labels");
+    errors.extend(annotations(&metadata["annotations"]));
+    for owner in object::items(value, "metadata.ownerReferences") {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if object::text(owner, field).is_empty() {
+                let detail = if field == "apiVersion" { "version must not be empty" } else { "must not be empty" };
+                errors.push(FieldError::invalid(format!("metadata.ownerReferences.{field}"), "", detail));
+            }
+        }
+    }
+    errors
+}
+
+/// Kubernetes' own kinds take finalizers with a prefix, and three without.
+fn finalizer_names(resource: &Resource, value: &Value) -> Vec<FieldError> {
+    if !matches!(resource.group.as_str(), "" | "discovery.k8s.io") {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    for (index, finalizer) in object::finalizers(value).iter().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        if !text.contains('/') && !matches!(text, "kubernetes" | "orphan" | "foregroundDeletion") {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(format!("metadata.finalizers[{index}]"), text, why));
+        }
     }
     errors
 }
@@ -113,8 +138,7 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn name_faults(resource: &Resource, given: &str) -> Vec<String> {
     match resource.rules {
-        Rules::Namespace => name::dns1123_label(given),
-        Rules::Service => name::dns1035_label(given),
+        Rules::Namespace | Rules::Service => name::dns1123_label(given),
         _ => name::dns1123_subdomain(given),
     }
 }
@@ -139,7 +163,8 @@ mod tests {
             ("annotation key in capitals", json!({"name": "a", "annotations": {"A.io/B": "c"}}), &[]),
             ("annotations' size", json!({"name": "a", "annotations": {"k": big}}), &["metadata.annotations"]),
             ("generateName", json!({"name": "a-xyz", "generateName": "a-"}), &[]),
-            ("finalizer", json!({"name": "a", "finalizers": ["a b"]}), &["metadata.finalizers"]),
+            ("finalizer", json!({"name": "a", "finalizers": ["x/a b"]}), &["metadata.finalizers"]),
+            ("finalizer without prefix", json!({"name": "a", "finalizers": ["a"]}), &["metadata.finalizers[0]"]),
         ];
         let resource = Registry::built_in().find("", "v1", "services").unwrap();
         for (row, metadata, expected) in rows {

@@ -6,38 +6,31 @@ const DNS1123_LABEL: &str = "a lowercase RFC 1123 label must consist of lower ca
 const DNS1123_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
     start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
     '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const DNS1035_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-    character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is \
-    '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
     character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start \
     and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is \
     '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-const QUALIFIED: &str = "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+const QUALIFIED: &str = "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
     alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
     '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
 
 /// What is wrong with an RFC 1123 label; nothing if it is one.
 pub(crate) fn dns1123_label(text: &str) -> Vec<String> {
-    faults(text, 63, is_dns_label(text), DNS1123_LABEL)
+    let dotted = !is_dns_label(text) && text.split('.').all(is_dns_label);
+    let form = if dotted { "must not contain dots" } else { DNS1123_LABEL };
+    faults(text, (63, "characters"), is_dns_label(text), form)
 }
 
 /// What is wrong with an RFC 1123 subdomain; nothing if it is one.
 pub(crate) fn dns1123_subdomain(text: &str) -> Vec<String> {
-    faults(text, 253, text.split('.').all(is_dns_label), DNS1123_SUBDOMAIN)
-}
-
-/// What is wrong with an RFC 1035 label; nothing if it is one.
-pub(crate) fn dns1035_label(text: &str) -> Vec<String> {
-    let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase());
-    faults(text, 63, starts_well && is_dns_label(text), DNS1035_LABEL)
+    faults(text, (253, "characters"), text.split('.').all(is_dns_label), DNS1123_SUBDOMAIN)
 }
 
 /// What is wrong with a label value; nothing if it is one.
 pub(crate) fn label_value(text: &str) -> Vec<String> {
-    faults(text, 63, text.is_empty() || is_name_part(text), LABEL_VALUE)
+    faults(text, (63, "bytes"), text.is_empty() || is_name_part(text), LABEL_VALUE)
 }
 
 /// What is wrong with a qualified name, such as a label key; nothing if it is one.
@@ -94,10 +87,10 @@ pub(crate) fn port_name(text: &str) -> Vec<String> {
     found
 }
 
-fn faults(text: &str, limit: usize, well_formed: bool, form: &str) -> Vec<String> {
+fn faults(text: &str, (limit, unit): (usize, &str), well_formed: bool, form: &str) -> Vec<String> {
     let mut found = Vec::new();
     if text.len() > limit {
-        found.push(format!("must be no more than {limit} bytes"));
+        found.push(format!("must be no more than {limit} {unit}"));
     }
     if !well_formed {
         found.push(form.to_owned());
@@ -132,8 +125,6 @@ mod tests {
             (dns1123_label, "a.b", 1),
             (dns1123_subdomain, "a.b-c.1", 0),
             (dns1123_subdomain, "a..b", 1),
-            (dns1035_label, "1a", 1),
-            (dns1035_label, "a1", 0),
             (label_value, "", 0),
             (label_value, "My_value.1", 0),
             (label_value, "a b", 1),

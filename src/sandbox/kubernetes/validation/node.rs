@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{ip, name};
 use crate::sandbox::kubernetes::field_error::FieldError;
@@ -33,7 +33,8 @@ pub(crate) fn of_change(old: &Value, new: &Value) -> Vec<FieldError> {
     let addresses = object::items(new, "status.addresses");
     for (index, address) in addresses.iter().enumerate() {
         if addresses[..index].contains(address) {
-            errors.push(FieldError::duplicate(format!("status.addresses[{index}]"), address.clone()));
+            let members = [("Type", address["type"].clone()), ("Address", address["address"].clone())];
+            errors.push(FieldError::duplicate_struct(format!("status.addresses[{index}]"), &members));
         }
     }
     let old_cidrs = object::items(old, "spec.podCIDRs");
@@ -67,7 +68,13 @@ fn taints(node: &Value) -> Vec<FieldError> {
             errors.push(FieldError::not_supported(format!("{field}.effect"), effect, TAINT_EFFECTS));
         }
         if !seen.insert((key, effect)) {
-            let mut error = FieldError::duplicate(field, taint.clone());
+            let members = [
+                ("Key", taint["key"].clone()),
+                ("Value", json!(value)),
+                ("Effect", taint["effect"].clone()),
+                ("TimeAdded", taint["timeAdded"].clone()),
+            ];
+            let mut error = FieldError::duplicate_struct(field, &members);
             error.detail = "taints must be unique by key and effect pair".to_owned();
             errors.push(error);
         }
@@ -78,7 +85,6 @@ fn taints(node: &Value) -> Vec<FieldError> {
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
-    use serde_json::json;
 
     use super::*;
 

@@ -29,7 +29,9 @@ pub(crate) fn check_namespace(value: &Value, resource: &Resource, namespace: &st
 pub(crate) fn check_name(value: &Value, name: &str) -> Result<(), Refusal> {
     let named = object::meta(value, "name");
     match named {
-        "" => Err(Refusal::bad_request("name must be provided")),
+        "" => Err(Refusal::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        ))),
         _ if named == name => Ok(()),
         _ => Err(Refusal::bad_request(format!(
             "the name of the object ({named}) does not match the name on the URL ({name})"

@@ -194,8 +194,15 @@ fn port_pairs(ports: &[Value], kind: &str) -> Vec<FieldError> {
     for (index, port) in ports.iter().enumerate() {
         let protocol = object::text(port, "protocol");
         if !seen.insert((protocol, port["port"].as_i64())) {
-            let shown = json!({"protocol": protocol, "port": port["port"]});
-            errors.push(FieldError::duplicate(format!("spec.ports[{index}]"), shown));
+            let members = [
+                ("Name", json!("")),
+                ("Protocol", json!(protocol)),
+                ("AppProtocol", Value::Null),
+                ("Port", port["port"].clone()),
+                ("TargetPort", json!(0)),
+                ("NodePort", json!(0)),
+            ];
+            errors.push(FieldError::duplicate_struct(format!("spec.ports[{index}]"), &members));
         }
     }
     errors

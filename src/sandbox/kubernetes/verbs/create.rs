@@ -31,8 +31,17 @@ pub(crate) struct Creation<'a> {
     pub(crate) namespace: &'a str,
     /// In its written form.
     pub(crate) value: Value,
-    pub(crate) writer: Writer<'a>,
+    pub(crate) account: Account<'a>,
     pub(crate) dry_run: bool,
+}
+
+/// Who comes to own the fields of a new object.
+#[derive(Debug)]
+pub(crate) enum Account<'a> {
+    /// This writer.
+    Of(Writer<'a>),
+    /// The object says so already.
+    Settled,
 }
 
 /// Creates an object from a request.
@@ -42,11 +51,12 @@ pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
     let decoded = decode::decode(body, resource, validation)?;
     let value = events::into_stored(decoded.value, resource);
-    let writer = Writer { manager: &request.manager, subresource: None };
+    let account = Account::Of(Writer { manager: &request.manager, subresource: None });
     let namespace = request.namespace();
-    let creation = Creation { resource, namespace, value, writer, dry_run: request.dry_run };
+    let creation = Creation { resource, namespace, value, account, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
-    written(request, StatusCode::CREATED, &created, &decoded.warnings)
+    let warnings = [decoded.warnings, rules::warnings(resource, None, &created.value)].concat();
+    written(request, StatusCode::CREATED, &created, &warnings)
 }
 
 /// Stores a new object: names it, fills in what the server owns, applies defaults and checks it.
@@ -54,12 +64,14 @@ pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
 /// # Errors
 /// What a real server would refuse.
 pub(crate) fn create_object(shared: &Arc<Shared>, creation: Creation<'_>) -> Result<Arc<Object>, Refusal> {
-    let Creation { resource, namespace, mut value, writer, dry_run } = creation;
+    let Creation { resource, namespace, mut value, account, dry_run } = creation;
     scope::check_namespace(&value, resource, namespace)?;
     scope::check_namespace_exists(shared, resource, namespace)?;
     let generated = name(&mut value, resource)?;
     rules::default(resource, &mut value);
-    managed_fields::after_update(resource, None, &mut value, &writer)?;
+    if let Account::Of(writer) = account {
+        managed_fields::after_update(resource, None, &mut value, &writer);
+    }
     stamp(&mut value, resource, namespace);
     rules::prepare_create(resource, &mut value);
     let mut tries = 0;

@@ -184,7 +184,7 @@ impl Options {
         let policy = request.query.get("propagationPolicy").or_else(|| body["propagationPolicy"].as_str());
         // Nothing owns anything here, so that every policy comes to the same.
         if let Some(other) = policy.filter(|policy| !matches!(*policy, "Background" | "Foreground" | "Orphan")) {
-            let known = &["Background", "Foreground", "Orphan", "nil"];
+            let known = &["Foreground", "Background", "Orphan", "nil"];
             let error = FieldError::not_supported("propagationPolicy", other, known);
             return Err(Refusal::invalid_options("DeleteOptions", error));
         }
@@ -197,16 +197,21 @@ impl Options {
     }
 
     fn check(&self, resource: &Resource, name: &str, old: &Value) -> Result<(), Refusal> {
-        let rows = [
-            ("UID", &self.uid, object::meta(old, "uid")),
-            ("ResourceVersion", &self.resource_version, object::meta(old, "resourceVersion")),
-        ];
-        for (what, wanted, found) in rows {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != found) {
-                let why =
-                    format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}");
-                return Err(Refusal::conflict(resource, name, &why));
-            }
+        let uid = object::meta(old, "uid");
+        if let Some(wanted) = self.uid.as_deref().filter(|wanted| *wanted != uid) {
+            let why = format!(
+                "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been \
+                 deleted and then recreated"
+            );
+            return Err(Refusal::stale_precondition(resource, name, &why));
+        }
+        let version = object::meta(old, "resourceVersion");
+        if let Some(wanted) = self.resource_version.as_deref().filter(|wanted| *wanted != version) {
+            let why = format!(
+                "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). \
+                 The object might have been modified"
+            );
+            return Err(Refusal::stale_precondition(resource, name, &why));
         }
         Ok(())
     }

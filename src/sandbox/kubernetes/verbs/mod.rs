@@ -20,7 +20,7 @@ use super::status::Refusal;
 use super::store::Object;
 use super::{access_review, render, token};
 
-pub(crate) use create::{Creation, create_object};
+pub(crate) use create::{Account, Creation, create_object};
 
 /// Answers a request.
 ///

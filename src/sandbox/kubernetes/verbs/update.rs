@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::create::{Creation, create_object};
+use super::create::{Account, Creation, create_object};
 use super::{key, written};
 use crate::sandbox::kubernetes::api::Shared;
 use crate::sandbox::kubernetes::decode::{self, Decoded, FieldValidation};
@@ -56,7 +56,7 @@ pub(super) fn patch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         && request.subresource().is_none()
         && shared.store.get(&resource.collection, &key).is_none()
     {
-        let created = apply.create(shared, request, validation)?;
+        let created = apply.create(shared, request)?;
         return written(request, StatusCode::CREATED, &created, &[]);
     }
     let (object, warnings) = change(shared, request, &Wanted::Patched(&patch, validation))?;
@@ -70,11 +70,12 @@ fn upsert(
     warnings: &[String],
 ) -> Result<Response<Body>, Refusal> {
     object::metadata_mut(&mut value).remove("resourceVersion");
-    let writer = Writer { manager: &request.manager, subresource: None };
+    let account = Account::Of(Writer { manager: &request.manager, subresource: None });
     let (resource, namespace) = (request.resource(), request.namespace());
-    let creation = Creation { resource, namespace, value, writer, dry_run: request.dry_run };
+    let creation = Creation { resource, namespace, value, account, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
-    written(request, StatusCode::CREATED, &created, warnings)
+    let warnings = [warnings.to_vec(), rules::warnings(resource, None, &created.value)].concat();
+    written(request, StatusCode::CREATED, &created, &warnings)
 }
 
 fn change(
@@ -115,6 +116,7 @@ fn change(
     } else if !request.dry_run {
         crd::after_write(shared, resource, &object.value);
     }
+    warnings.extend(rules::warnings(resource, request.subresource(), &object.value));
     Ok((object, warnings))
 }
 
@@ -140,13 +142,14 @@ fn settle(
     match wanted {
         // Server-side apply has its own account of who owns what.
         Wanted::Patched(Patch::Apply(_), _) => {}
-        Wanted::Patched(..) | Wanted::Whole(_) => managed_fields::after_update(resource, Some(old), &mut new, &writer)?,
+        Wanted::Patched(..) | Wanted::Whole(_) => managed_fields::after_update(resource, Some(old), &mut new, &writer),
     }
     keep_system_fields(old, &mut new);
     rules::prepare_update(resource, request.subresource(), old, &mut new);
     bump_generation(resource, old, &mut new);
     let reservation = rules::reserve(shared, resource, request.subresource(), Some(old), &mut new)?;
-    let mut errors = metadata::of_change(resource, old, &new);
+    let mut errors = metadata::common(&new);
+    errors.extend(metadata::generic_change(old, &new));
     errors.extend(rules::validate_update(resource, request.subresource(), old, &new));
     if !errors.is_empty() {
         return Err(Refusal::invalid(resource, request.name(), &errors));
@@ -166,7 +169,7 @@ fn check_preconditions(
     let resource = request.resource();
     let uid = object::meta(new, "uid");
     let old_uid = object::meta(old, "uid");
-    if !uid.is_empty() && uid != old_uid {
+    if matches!(wanted, Wanted::Whole(_)) && !uid.is_empty() && uid != old_uid {
         let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {old_uid}");
         return Err(Refusal::conflict(resource, request.name(), &why));
     }
@@ -176,7 +179,7 @@ fn check_preconditions(
         return match needs_version {
             true => {
                 let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-                Err(Refusal::invalid(resource, request.name(), &[error]))
+                Err(Refusal::invalid_resource(resource, request.name(), &error))
             }
             false => Ok(()),
         };
@@ -190,7 +193,10 @@ fn check_preconditions(
 /// What no client may change.
 fn keep_system_fields(old: &Value, new: &mut Value) {
     let metadata = object::metadata_mut(new);
-    for field in ["resourceVersion", "uid", "creationTimestamp", "generation", "selfLink", "namespace"] {
+    if metadata.get("uid").and_then(Value::as_str).is_none_or(str::is_empty) {
+        object::carry_over(metadata, &old["metadata"], "uid");
+    }
+    for field in ["resourceVersion", "creationTimestamp", "generation", "selfLink", "namespace"] {
         object::carry_over(metadata, &old["metadata"], field);
     }
     for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
@@ -227,5 +233,5 @@ fn outcome(resource: &Resource, old: &Arc<Object>, new: Value) -> Write {
             return Write::Remove(new);
         }
     }
-    if new == old.value { Write::Keep } else { Write::Put(new) }
+    if managed_fields::differ_in_times_only(&old.value, &new) { Write::Keep } else { Write::Put(new) }
 }

@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::sandbox::kubernetes::api::Shared;
-use crate::sandbox::kubernetes::field_error::FieldError;
 use crate::sandbox::kubernetes::negotiate::Representation;
 use crate::sandbox::kubernetes::object;
 use crate::sandbox::kubernetes::query::{invalid_match, parse_revision};
@@ -71,7 +70,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         selector = selector.named(name);
     }
     let bookmarks = request.query.flag("allowWatchBookmarks");
-    let start = start(request, bookmarks)?;
+    let start = start(request)?;
     let life = request.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let now = Instant::now();
     let mut watch = Watch {
@@ -102,7 +101,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
     Ok(response)
 }
 
-fn start(request: &ResourceRequest, bookmarks: bool) -> Result<Start, Refusal> {
+fn start(request: &ResourceRequest) -> Result<Start, Refusal> {
     let version = request.query.get("resourceVersion").map(parse_revision).transpose()?;
     let initial = request.query.get("sendInitialEvents").map(|value| value != "false" && value != "0");
     let matching = request.query.get("resourceVersionMatch");
@@ -118,12 +117,8 @@ fn start(request: &ResourceRequest, bookmarks: bool) -> Result<Start, Refusal> {
         }
         (None, None) => {}
     }
-    if initial == Some(true) && !bookmarks {
-        let why = "sendInitialEvents is forbidden for watch unless allowWatchBookmarks is true";
-        return Err(Refusal::invalid_options("ListOptions", FieldError::forbidden("sendInitialEvents", why)));
-    }
     Ok(match (initial, version) {
-        (Some(true), _) => Start::Present { bookmark: true },
+        (Some(true), _) => Start::Present { bookmark: request.query.flag("allowWatchBookmarks") },
         (None, None | Some(0)) => Start::Present { bookmark: false },
         (Some(false), None | Some(0)) => Start::After(u64::MAX),
         (_, Some(version)) => Start::After(version),
