@@ -12,8 +12,10 @@ use super::{FaultCode, Pointer, schema};
 
 /// What does not fit the schema: one finding for each mistake.
 pub(super) fn check(document: &Value) -> Vec<Finding> {
-    let mut found: Vec<(Rank, Finding)> =
-        schema::validator().iter_errors(document).flat_map(|error| Mismatch::of(&error).findings(&error)).collect();
+    let mut found: Vec<(Rank, Finding)> = schema::validator()
+        .iter_errors(document)
+        .flat_map(|error| Mismatch::of(&error).findings(&error, document))
+        .collect();
     found.sort_by(|(a, first), (b, second)| (first.place.pointer(), a).cmp(&(second.place.pointer(), b)));
     let mut kept: Vec<Finding> = Vec::new();
     for (rank, finding) in found {
@@ -36,32 +38,33 @@ enum Rank {
 
 /// A misspelt key is one mistake: that the right one is missing needs no second fault.
 fn without_echoes(findings: Vec<Finding>) -> Vec<Finding> {
-    let meant: Vec<(Pointer, String)> = findings
+    let parent = |finding: &Finding| finding.place.pointer().split_last().map(|(object, _)| object);
+    let strange: Vec<(Pointer, Option<String>)> = findings
         .iter()
         .filter(|finding| finding.code == FaultCode::UnknownKey)
-        .filter_map(|finding| Some((finding.place.pointer().split_last()?.0, finding.suggestion.clone()?)))
+        .filter_map(|finding| Some((parent(finding)?, finding.suggestion.clone())))
         .collect();
     let undecided: Vec<Pointer> = findings
         .iter()
-        .filter(|finding| finding.code == FaultCode::NotExactlyOne)
-        .filter_map(|finding| match &finding.place {
-            Place::Value(pointer) => Some(pointer.clone()),
-            Place::Key(_) | Place::Text(..) | Place::Inside(..) => None,
-        })
+        .filter(|finding| finding.code == FaultCode::NotExactlyOne && matches!(finding.place, Place::Value(_)))
+        .map(|finding| finding.place.pointer().clone())
         .collect();
-    let echoes = |finding: &Finding| {
+    let is_echo = |finding: &Finding| {
         let pointer = finding.place.pointer();
-        let spells_out = |(object, key): &(Pointer, String)| object == pointer && speaks_of(&finding.expected, key);
         match (finding.code, &finding.place) {
             (FaultCode::NotExactlyOne, Place::Key(_)) => {
-                pointer.split_last().is_some_and(|(object, _)| undecided.contains(&object))
+                parent(finding).is_some_and(|object| undecided.contains(&object))
             }
-            (FaultCode::MissingKey | FaultCode::NotExactlyOne, _) => meant.iter().any(spells_out),
+            // The unknown key was meant to be one of those of which exactly one is needed.
+            (FaultCode::NotExactlyOne, _) => strange.iter().any(|(object, _)| object == pointer),
+            (FaultCode::MissingKey, _) => strange.iter().any(|(object, meant)| {
+                object == pointer && meant.as_ref().is_some_and(|key| speaks_of(&finding.expected, key))
+            }),
             _ => false,
         }
     };
-    let kept: Vec<bool> = findings.iter().map(|finding| !echoes(finding)).collect();
-    findings.into_iter().zip(kept).filter_map(|(finding, kept)| kept.then_some(finding)).collect()
+    let echoes: Vec<bool> = findings.iter().map(is_echo).collect();
+    findings.into_iter().zip(echoes).filter_map(|(finding, echo)| (!echo).then_some(finding)).collect()
 }
 
 fn speaks_of(text: &str, key: &str) -> bool {
@@ -91,11 +94,14 @@ impl Mismatch {
         }
     }
 
-    fn findings(&self, error: &ValidationError<'_>) -> Vec<(Rank, Finding)> {
+    fn findings(&self, error: &ValidationError<'_>, document: &Value) -> Vec<(Rank, Finding)> {
         let instance: &Value = error.instance();
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 unexpected.iter().map(|key| (Rank::EveryOne, self.unknown_key(key, instance))).collect()
+            }
+            ValidationErrorKind::FalseSchema => {
+                self.needless_keys(document).into_iter().map(|finding| (Rank::EveryOne, finding)).collect()
             }
             ValidationErrorKind::Required { property } => {
                 vec![(Rank::EveryOne, self.missing_key(property, instance))]
@@ -118,9 +124,10 @@ impl Mismatch {
         let unused = known.iter().copied().filter(|known| object.get(known).is_none());
         let expected = match (key, names_a_secret(key)) {
             ("<<", _) => "the keys written out; merge keys are not supported".to_owned(),
-            (_, true) if !known.iter().any(|known| names_a_secret(known)) => {
-                "no secret in a policy; say where it is kept".to_owned()
-            }
+            (_, true) => match known.iter().find(|known| names_a_secret(known)) {
+                Some(source) => format!("{source}, which says where the secret is kept"),
+                None => "no secret in a policy".to_owned(),
+            },
             _ if known.is_empty() => "no key, as it has no settings".to_owned(),
             _ => one_of(known.iter().copied()),
         };
@@ -132,6 +139,13 @@ impl Mismatch {
             found: format!("the unknown key {}", quote(key)),
             suggestion: nearest(key, unused).map(str::to_owned),
         }
+    }
+
+    /// An object that may have no key at all.
+    fn needless_keys(&self, document: &Value) -> Vec<Finding> {
+        let object = document.pointer(self.pointer.as_str());
+        let keys = object.and_then(Value::as_object).into_iter().flat_map(|fields| fields.keys());
+        keys.map(|key| self.unknown_key(key, &Value::Null)).collect()
     }
 
     fn missing_key(&self, property: &Value, instance: &Value) -> Finding {

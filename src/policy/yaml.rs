@@ -383,6 +383,10 @@ fn syntax(error: &ScanError, text: &str) -> Finding {
             "an alias of an anchor that stands before it",
             "an alias without anchor; text that begins with '*' needs quotes".to_owned(),
         ),
+        ErrorKind::UnclosedFlowCollection { open } => {
+            (FaultCode::Syntax, "a bracket that closes this one", format!("{open} without it"))
+        }
+        ErrorKind::UnclosedQuotedScalar => (FaultCode::Syntax, "a quote that closes this one", "none".to_owned()),
         _ if at_end(marker, text) => {
             (FaultCode::Syntax, "the rest of the document", format!("its end: {}", error.kind()))
         }

@@ -82,13 +82,27 @@ impl fmt::Debug for Expression {
 fn syntax_fault(errors: &cel::ParseErrors, text: &str) -> ExpressionFault {
     let first = errors.errors.first();
     let (line, column) = first.map_or((1, 1), |error| error.pos);
-    let found = first.map_or_else(|| "something else".to_owned(), |error| error.msg.clone());
     ExpressionFault {
         from: byte_at(text, line, column),
         length: 1,
         expected: "an expression in CEL".to_owned(),
-        found: found.lines().next().unwrap_or_default().trim().to_owned(),
+        found: first.map_or_else(|| "something else".to_owned(), |error| plain_words(&error.msg)),
         suggestion: None,
+    }
+}
+
+/// The first line of the parser's message, without its list of all tokens that could have stood there.
+fn plain_words(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let line = line.trim().trim_start_matches("Syntax error: ");
+    let line = line.split(" expecting ").next().unwrap_or(line);
+    let quoted = ["mismatched input ", "extraneous input ", "no viable alternative at input "]
+        .iter()
+        .find_map(|words| line.strip_prefix(words));
+    match quoted {
+        Some("'<EOF>'") => "its end".to_owned(),
+        Some(token) => token.to_owned(),
+        None => line.to_owned(),
     }
 }
 

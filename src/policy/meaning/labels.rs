@@ -1,6 +1,7 @@
 //! What Kubernetes takes as labels, annotations and taints, and what of it a controller may set.
 
 use crate::domain::labels::is_reserved_key;
+use crate::domain::node::MANAGED_FIELDS_ANNOTATION;
 use crate::policy::words::quote;
 
 const LONGEST_NAME: usize = 63;
@@ -45,6 +46,9 @@ pub(super) fn value_fault(value: &str) -> Option<String> {
 
 /// Why a controller must not set this key; `None` when it may.
 pub(super) fn reserved(key: &str) -> Option<&'static str> {
+    if key == MANAGED_FIELDS_ANNOTATION {
+        return Some("in which this controller remembers what rules set");
+    }
     if !is_reserved_key(key) {
         return None;
     }

@@ -86,7 +86,12 @@ fn check_match(matches: &NodeMatch, at: &Pointer, report: &mut Report<'_>) -> (D
                 Groups::Known(groups)
             }
             Err(reason) => {
-                report.error(Place::Value(here), FaultCode::InvalidPattern, "a regular expression", reason);
+                report.error(
+                    Place::Value(here),
+                    FaultCode::InvalidPattern,
+                    "a regular expression",
+                    format!("{}: {reason}", quote(text)),
+                );
                 Groups::Unknown
             }
         },
@@ -112,7 +117,12 @@ fn read_globs(texts: &Option<Vec<String>>, at: &Pointer, report: &mut Report<'_>
         match glob::matcher(text) {
             Ok(glob) => globs.push(glob),
             Err(reason) => {
-                report.error(Place::Value(at.index(index)), FaultCode::InvalidGlob, "a glob", reason);
+                report.error(
+                    Place::Value(at.index(index)),
+                    FaultCode::InvalidGlob,
+                    "a glob",
+                    format!("{}: {reason}", quote(text)),
+                );
             }
         }
     }

@@ -136,7 +136,12 @@ fn read_globs(texts: &Option<Vec<String>>, at: &Pointer, report: &mut Report<'_>
         match NameGlob::new(text) {
             Ok(glob) => globs.push(glob),
             Err(reason) => {
-                report.error(Place::Value(at.index(index)), FaultCode::InvalidGlob, "a glob", reason);
+                report.error(
+                    Place::Value(at.index(index)),
+                    FaultCode::InvalidGlob,
+                    "a glob",
+                    format!("{}: {reason}", quote(text)),
+                );
             }
         }
     }
