@@ -1,6 +1,7 @@
 //! The program: reads the command line and does what it says.
 
 use std::env;
+use std::io;
 use std::process::ExitCode;
 
 use cloud_provider_equinix_metal::cli::{self, Invocation};
@@ -18,6 +19,9 @@ fn carry_out(invocation: Invocation) -> ExitCode {
             eprintln!("error: this build has no controller yet");
             ExitCode::FAILURE
         }
+        Invocation::Validate(args) => cli::validate::run(&args, &mut io::stdout(), &mut io::stderr()),
+        Invocation::Schema(args) => cli::schema::run(&args, &mut io::stdout(), &mut io::stderr()),
+        Invocation::Explain(args) => cli::explain::run(&args, &mut io::stdout(), &mut io::stderr()),
         Invocation::Version(args) => {
             println!("{}", args.text());
             ExitCode::SUCCESS

@@ -8,13 +8,22 @@ use clap::builder::{ArgAction, styling};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub mod explain;
 pub mod flags;
+pub mod input;
+pub mod objects;
+pub mod output;
+pub mod schema;
+pub mod validate;
 pub mod version;
 
 pub use flags::{LeaderElection, PolicyLocation, RunOptions};
 
 use crate::build_info;
+use explain::ExplainArgs;
 use flags::{OptionFault, RunFlags, Severity, syntax};
+use schema::SchemaArgs;
+use validate::ValidateArgs;
 use version::VersionArgs;
 
 /// What the program is asked to do.
@@ -22,6 +31,12 @@ use version::VersionArgs;
 pub enum Invocation {
     /// Be the controller.
     Run(Box<RunOptions>),
+    /// Check policies.
+    Validate(ValidateArgs),
+    /// Print the schema of a policy.
+    Schema(SchemaArgs),
+    /// Say what a policy decides for an object, and why.
+    Explain(ExplainArgs),
     /// Say which version this is.
     Version(VersionArgs),
 }
@@ -62,6 +77,12 @@ struct CommandLine {
 enum SubcommandArgs {
     /// Run the controller; this is what happens without a command, too
     Run(Box<RunFlags>),
+    /// Check policies, for people and pipelines
+    Validate(ValidateArgs),
+    /// Print the JSON schema of a policy, for editors
+    Schema(SchemaArgs),
+    /// Say which rule of a policy decides for an object, why the earlier ones do not, and what would be made
+    Explain(ExplainArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -88,6 +109,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
             let (_, matches) = matches.subcommand().expect("the subcommand was just read");
             run(*flags, matches)
         }
+        Some(SubcommandArgs::Validate(args)) => Ok(Invocation::Validate(args)),
+        Some(SubcommandArgs::Schema(args)) => Ok(Invocation::Schema(args)),
+        Some(SubcommandArgs::Explain(args)) => Ok(Invocation::Explain(args)),
         Some(SubcommandArgs::Version(args)) => Ok(Invocation::Version(args)),
     }
 }

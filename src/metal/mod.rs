@@ -25,3 +25,8 @@ pub use observe::{Outcome, RequestObserver, RequestReport, Unobserved};
 pub use project::{Project, ProjectConfig, StartUpError};
 pub use route::Method;
 pub use throttle::RateLimit;
+
+/// A device as the API returns it; `None` when it has no id or is no device.
+pub fn device_from_json(device: serde_json::Value) -> Option<crate::domain::Device> {
+    convert::device(serde_json::from_value(device).ok()?)
+}

@@ -124,7 +124,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn faults(&self, findings: Vec<Finding>) -> Faults {
+    pub(super) fn faults(&self, findings: Vec<Finding>) -> Faults {
         Faults::new(findings.into_iter().map(|finding| self.fault(finding)).collect())
     }
 
