@@ -42,21 +42,6 @@ pub(super) fn at(pointer: &str) -> Option<&'static Value> {
     json_schema().pointer(pointer)
 }
 
-/// The schema of the value under a key of an object that this schema describes.
-pub(super) fn property(object: &'static Value, key: &str) -> Option<&'static Value> {
-    follow(object).get("properties").and_then(|properties| properties.get(key)).map(follow)
-}
-
-/// The schema that a reference stands for.
-pub(super) fn follow(schema: &'static Value) -> &'static Value {
-    schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|reference| reference.strip_prefix('#'))
-        .and_then(at)
-        .unwrap_or(schema)
-}
-
 fn generate() -> Value {
     SchemaSettings::draft2020_12()
         .with_transform(RecursiveTransform(forget_null))
