@@ -6,6 +6,9 @@ use std::fmt;
 /// The program's name: in User-Agents, as the field manager, in the help.
 pub const NAME: &str = "cloud-provider-equinix-metal";
 
+/// What the program calls itself when it is asked for its version.
+pub const TITLE: &str = "Cloud Provider Equinix Metal";
+
 /// This build.
 pub const BUILD: Build = Build {
     version: env!("CPEM_VERSION"),
@@ -49,7 +52,7 @@ impl fmt::Display for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{NAME} {} (commit {}, built {}, rustc {}, {})",
+            "{TITLE} {} (commit {}, built {}, rustc {}, {})",
             self.version,
             self.commit,
             self.date,

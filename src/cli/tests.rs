@@ -98,7 +98,7 @@ fn app_01_what_no_flag_is_is_refused_with_the_nearest() {
 #[test]
 fn app_15_31_help_and_version_are_answers() {
     let version = env!("CPEM_VERSION");
-    let short = format!("cloud-provider-equinix-metal {version}");
+    let short = format!("Cloud Provider Equinix Metal {version}");
     assert_eq!(answer(&["--version"]), short);
     assert_eq!(answer(&["run", "--version=true"]), short);
     assert_eq!(answer(&["--version=raw", "--cloud-provider="]).lines().count(), 1);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::build_info::{BUILD, NAME};
+use crate::build_info::{BUILD, TITLE};
 
 /// Arguments of `version`.
 #[derive(Debug, Clone, Args)]
@@ -21,7 +21,7 @@ impl VersionArgs {
 
 /// The version as `--version` prints it.
 pub fn short() -> String {
-    format!("{} {}", NAME, BUILD.version)
+    format!("{TITLE} {}", BUILD.version)
 }
 
 /// All that is known of the build, as `--version=raw` prints it.
