@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::reports::Reports;
+use self::upkeep::Changes;
 use super::ControllerError;
 use crate::domain::Node;
 use crate::kubernetes::events::EventSink;
@@ -108,6 +109,7 @@ struct Shared {
     parts: CloudNodeParts,
     queue: WorkQueue<String>,
     reports: Reports,
+    changes: Changes,
 }
 
 impl CloudNode {
@@ -115,7 +117,7 @@ impl CloudNode {
     pub fn new(parts: CloudNodeParts) -> Self {
         let queue = WorkQueue::new(RETRIES, Arc::clone(&parts.queue_metrics));
         let reports = Reports::new(Arc::clone(&parts.events));
-        Self { shared: Arc::new(Shared { parts, queue, reports }) }
+        Self { shared: Arc::new(Shared { parts, queue, reports, changes: Changes::default() }) }
     }
 
     /// Waits for the cache, then works until cancelled. What is under way at that moment is finished.
@@ -154,7 +156,10 @@ impl Shared {
             match delta {
                 Delta::Applied { old: Some(old), new } if !calls_for_a_pass(&old, &new) => {}
                 Delta::Applied { new, .. } => self.queue.add(new.name.clone()),
-                Delta::Deleted(node) => self.reports.forget(&node.name),
+                Delta::Deleted(node) => {
+                    self.reports.forget(&node.name);
+                    self.changes.forget(&node.name);
+                }
             }
         }
     }

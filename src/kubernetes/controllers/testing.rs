@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1 as api;
@@ -282,6 +283,11 @@ struct CloudState {
     outage: Option<MetalError>,
     /// One line for each question.
     questions: Vec<String>,
+    /// How long an answer takes.
+    pace: Duration,
+    /// Questions that wait for their answer, now and at most.
+    waiting: usize,
+    most_waiting: usize,
 }
 
 impl Cloud {
@@ -321,6 +327,16 @@ impl Cloud {
 
     pub(crate) fn heal(&self, name: &str) {
         self.lock().failures.remove(name);
+    }
+
+    /// Answers take so long from now on.
+    pub(crate) fn pace(&self, pace: Duration) {
+        self.lock().pace = pace;
+    }
+
+    /// The most questions that waited for their answers at once, and begins to count anew.
+    pub(crate) fn take_most_waiting(&self) -> usize {
+        std::mem::take(&mut self.lock().most_waiting)
     }
 
     /// The questions so far, and begins to count anew.
@@ -379,6 +395,16 @@ impl InstancesV2 for Cloud {
     }
 
     async fn instance_metadata(&self, node: &Node) -> Result<InstanceMetadata, ProviderError> {
+        let pace = {
+            let mut state = self.lock();
+            state.waiting += 1;
+            state.most_waiting = state.most_waiting.max(state.waiting);
+            state.pace
+        };
+        if !pace.is_zero() {
+            tokio::time::sleep(pace).await;
+        }
+        self.lock().waiting -= 1;
         Ok(self.ask("metadata", node)?.ok_or_else(not_found)?.metadata)
     }
 }
@@ -424,7 +450,7 @@ pub(crate) fn metal_failures() -> Vec<(&'static str, MetalError)> {
         ("401", MetalError::Unauthorized { request: request() }),
         ("403", MetalError::Forbidden { request: request(), errors: vec![] }),
         ("404 of the project", MetalError::NotFound { request: request() }),
-        ("429", MetalError::RateLimited { request: request(), retry_after: std::time::Duration::from_secs(1) }),
+        ("429", MetalError::RateLimited { request: request(), retry_after: Duration::from_secs(1) }),
         ("500", MetalError::Server { request: request(), status: 500, errors: vec![] }),
         ("no answer", MetalError::Unreachable { request: request(), cause: "timed out".into() }),
         ("HTML", MetalError::Malformed { request: request(), cause: "not JSON".into() }),

@@ -360,6 +360,19 @@ fn remembered_labels(node: &Node) -> Vec<String> {
 
 proptest! {
     #[test]
+    fn node_08_no_node_is_released_from_its_taint_without_a_provider_id(
+        mut start in any_node(),
+        provider_id in prop::sample::select(vec!["", "packet://id-n1", "equinixmetal://id-n1"]),
+        metadata in any_metadata(),
+    ) {
+        start.provider_id = provider_id.to_owned();
+        start.taints.extend(fresh().taints);
+        let released = after(&start, &initialise(&start, &metadata));
+        prop_assert!(!released.is_uninitialized());
+        prop_assert_eq!(released.provider_id, if provider_id.is_empty() { "equinixmetal://id-n1" } else { provider_id });
+    }
+
+    #[test]
     fn planning_again_plans_nothing(
         start in any_node(),
         history in prop::collection::vec((any_metadata(), any_node()), 1..6),

@@ -178,7 +178,7 @@ fn forbidden() -> MetalError {
 }
 
 #[tokio::test]
-async fn inst_01_03_06_a_device_is_found_by_any_form_of_its_provider_id() {
+async fn inst_01_03_06_node_10_a_device_is_found_by_any_form_of_its_provider_id() {
     let project = Project::at(2_000);
     project.add(device("other"));
     project.add(device("n1"));

@@ -1,7 +1,10 @@
 //! From then on: an initialised Node is kept in step with its device and the policy.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ControllerError, Shared};
@@ -10,6 +13,35 @@ use crate::kubernetes::Outcome;
 use crate::kubernetes::controllers::node_write::{Tries, Written, write};
 use crate::plan::{FieldPlan, node_fields};
 use crate::ports::ProviderError;
+
+/// Pause between two changes of one Node. Somebody who keeps undoing them, thinking as we do, is not met with a write for
+/// each of theirs.
+const CALM: Duration = Duration::from_secs(1);
+
+/// When Nodes were last brought in step.
+#[derive(Default)]
+pub(super) struct Changes(Mutex<HashMap<String, Instant>>);
+
+impl Changes {
+    /// How long a Node is still to be left alone.
+    fn calm_for(&self, node: &str) -> Option<Duration> {
+        let until = *self.lock().get(node)? + CALM;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    fn note(&self, node: &str) {
+        self.lock().insert(node.to_owned(), Instant::now());
+    }
+
+    /// Forgets a Node that is gone.
+    pub(super) fn forget(&self, node: &str) {
+        self.lock().remove(node);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Shared {
     /// Looks at every initialised Node after each pause, and at once when another policy comes into force.
@@ -31,6 +63,9 @@ impl Shared {
     }
 
     pub(super) async fn keep_in_step(&self, node: &Node) -> Outcome {
+        if let Some(left) = self.changes.calm_for(&node.name) {
+            return Outcome::RetryAfter(left);
+        }
         let metadata = match self.parts.instances.instance_metadata(node).await {
             Ok(metadata) => Some(metadata),
             Err(error) => {
@@ -55,6 +90,7 @@ impl Shared {
         match written {
             Ok(Written::Changed(_, patch)) => {
                 let change = crate::plan::Action::PatchNode(patch).to_string();
+                self.changes.note(&node.name);
                 tracing::info!(node = node.name, change, "brought the node in step with its device and the policy");
                 Outcome::Done
             }
