@@ -75,7 +75,8 @@ pub struct Verbosity {
 }
 
 impl Verbosity {
-    fn new(options: &LogOptions) -> Self {
+    /// The verbosity that options ask for.
+    pub fn new(options: &LogOptions) -> Self {
         Self { level: Arc::new(AtomicI32::new(options.verbosity)), modules: options.modules.clone().into() }
     }
 

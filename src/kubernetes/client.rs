@@ -88,14 +88,30 @@ impl ClientFactory {
     /// # Errors
     /// When the kubeconfig or the in-cluster configuration cannot be used.
     pub async fn new(access: &ClusterAccess, observer: Arc<dyn RequestObserver>) -> Result<Self, ClientError> {
-        let mut config = configuration(access.kubeconfig.as_deref(), access.master.as_ref()).await?;
+        let config = configuration(access.kubeconfig.as_deref(), access.master.as_ref()).await?;
+        Self::of(config, access.rate, observer)
+    }
+
+    /// Uses the service account of the Pod this runs in; `None` when it does not run in one.
+    ///
+    /// # Errors
+    /// When there is a Pod, and its service account cannot be used.
+    pub fn in_cluster(rate: RequestRate, observer: Arc<dyn RequestObserver>) -> Result<Option<Self>, ClientError> {
+        match Config::incluster() {
+            Ok(config) => Self::of(config, rate, observer).map(Some),
+            Err(InClusterError::ReadEnvironmentVariable(_)) => Ok(None),
+            Err(error) => Err(ClientError::NotInCluster(error)),
+        }
+    }
+
+    fn of(mut config: Config, rate: RequestRate, observer: Arc<dyn RequestObserver>) -> Result<Self, ClientError> {
         config.connect_timeout = Some(CONNECT_WITHIN);
         config.read_timeout = Some(SILENCE_AT_MOST);
         config.reset_reader_on_write = true;
         config.disable_compression = true;
         config.default_retry = false;
         let host = config.cluster_url.authority().map_or("", |authority| authority.as_str()).into();
-        Ok(Self { transport: transport(&config)?, config, rate: access.rate, host, observer })
+        Ok(Self { transport: transport(&config)?, config, rate, host, observer })
     }
 
     /// A client of this name, with a rate limit of its own. It waits out what the server asks with `Retry-After`.

@@ -8,6 +8,7 @@ pub mod controllers;
 pub mod convert;
 pub mod events;
 pub mod lease;
+pub mod metrics;
 pub mod namespaces;
 pub mod node_set;
 pub mod nodes;
