@@ -93,7 +93,7 @@ test: ## Run the tests: no cluster, no container, no network beyond loopback
 
 lint: ## Run clippy; a warning is an error
 	$(CARGO) clippy --locked --all-targets -- -D warnings
-	$(CARGO) clippy --locked --test control_plane -- -D warnings
+	$(CARGO) clippy --locked --test control_plane --test kubernetes_answers_real -- -D warnings
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -115,7 +115,7 @@ RUN_BENCHES = $(STAMP) $(RELEASE_ENV) $(CARGO) bench --locked --target $(TARGET)
 e2e: ## Run the integration suites against a real etcd and kube-apiserver
 	@KUBEBUILDER_ASSETS="$$(tests/e2e-assets/build.sh)" && export KUBEBUILDER_ASSETS && \
 	E2E_CLUSTER=real $(CARGO) test --locked $(addprefix --test ,$(E2E_SUITES))
-E2E_SUITES ?= control_plane $(if $(wildcard tests/cluster tests/cluster.rs),cluster)
+E2E_SUITES ?= control_plane kubernetes_answers_real $(if $(wildcard tests/cluster tests/cluster.rs),cluster)
 
 ##@ More checks
 .PHONY: fmt-check doc race e2e-assets bench-smoke image-test

@@ -25,7 +25,7 @@ pub(crate) fn answers(resource: &Resource) -> bool {
 pub(crate) fn answer(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Response<Body>, Refusal> {
     let resource = request.resource();
     let validation = FieldValidation::of(&request.query, request.verb)?;
-    let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
+    let body = decode::parse(&request.body, &request.content_type, &resource.schema)?;
     let mut review = decode::decode(body, resource, validation)?.value;
     check(resource, &review)?;
     let writer = Writer { manager: &request.manager, subresource: None };

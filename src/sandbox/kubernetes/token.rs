@@ -25,7 +25,7 @@ pub(crate) fn request(shared: &Arc<Shared>, request: &ResourceRequest) -> Result
     let account = account.ok_or_else(|| Refusal::not_found(resource, request.name()))?;
     let mut answer = match request.body.is_empty() {
         true => json!({}),
-        false => decode::parse(&request.body, &request.content_type, "TokenRequest")?,
+        false => decode::parse(&request.body, &request.content_type, "io.k8s.api.authentication.v1.TokenRequest")?,
     };
     let seconds = answer["spec"]["expirationSeconds"].as_i64().unwrap_or(DEFAULT_LIFE);
     let expires = Timestamp::now().checked_add(SignedDuration::from_secs(seconds));

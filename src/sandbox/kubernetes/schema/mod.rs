@@ -73,6 +73,8 @@ pub(crate) struct Field {
     pub(crate) merge_key: Option<String>,
     /// What the decoder puts in for an absent value.
     pub(crate) default: Option<Value>,
+    /// The field's number in protobuf; 0 for none.
+    pub(crate) number: u32,
 }
 
 /// The form of a value.

@@ -48,9 +48,14 @@ fn parse_field(line: &str) -> (String, Field) {
         patch: PatchStrategy::default(),
         merge_key: None,
         default: None,
+        number: 0,
     };
     let mut list = ListKind::Atomic;
     for word in words {
+        if let Some(number) = word.strip_prefix('#') {
+            field.number = number.parse().expect("a field number is a number");
+            continue;
+        }
         match word.split_once('=') {
             None if word == "omitempty" => field.omit = Omit::Empty,
             None if word == "omitzero" => field.omit = Omit::Zero,
@@ -136,6 +141,7 @@ mod tests {
             patch: PatchStrategy { merge: true, replace: false, retain_keys: false },
             merge_key: Some("port".to_owned()),
             default: None,
+            number: 1,
         };
         assert_eq!(*field, expected);
     }

@@ -48,7 +48,7 @@ pub(crate) enum Account<'a> {
 pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Response<Body>, Refusal> {
     let resource = request.resource();
     let validation = FieldValidation::of(&request.query, Verb::Create)?;
-    let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
+    let body = decode::parse(&request.body, &request.content_type, &resource.schema)?;
     let decoded = decode::decode(body, resource, validation)?;
     let value = events::into_stored(decoded.value, resource);
     let account = Account::Of(Writer { manager: &request.manager, subresource: None });

@@ -178,7 +178,11 @@ impl Options {
     fn of(request: &ResourceRequest) -> Result<Self, Refusal> {
         let body = match request.body.is_empty() {
             true => Value::Null,
-            false => decode::parse(&request.body, &request.content_type, "DeleteOptions")?,
+            false => decode::parse(
+                &request.body,
+                &request.content_type,
+                "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions",
+            )?,
         };
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let policy = request.query.get("propagationPolicy").or_else(|| body["propagationPolicy"].as_str());

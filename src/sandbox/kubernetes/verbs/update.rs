@@ -32,7 +32,7 @@ enum Wanted<'a> {
 pub(super) fn update(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Response<Body>, Refusal> {
     let resource = request.resource();
     let validation = FieldValidation::of(&request.query, Verb::Update)?;
-    let body = decode::parse(&request.body, &request.content_type, &resource.kind)?;
+    let body = decode::parse(&request.body, &request.content_type, &resource.schema)?;
     let decoded = decode::decode(body, resource, validation)?;
     let value = events::into_stored(decoded.value, resource);
     scope::check_name(&value, request.name())?;
@@ -93,17 +93,15 @@ fn change(
         let decoded = desired(request, wanted, &old.value)?;
         warnings = decoded.warnings;
         let new = settle(shared, request, wanted, &old.value, decoded.value)?;
-        let write = outcome(resource, old, new);
+        let write = outcome(resource, old, &new);
+        removed = matches!(write, Write::Remove(_));
         // What a change removes, or would do, is shown at the version it was made from.
-        preview = match &write {
-            Write::Remove(value) => Some(Arc::new(Object::new(value.clone(), old.revision))),
-            Write::Put(value) if request.dry_run => Some(Arc::new(Object::new(value.clone(), old.revision))),
-            Write::Put(_) | Write::Keep => None,
-        };
+        if removed || request.dry_run {
+            preview = Some(Arc::new(Object::new(new, old.revision)));
+        }
         if request.dry_run {
             return Ok(Write::Keep);
         }
-        removed = matches!(write, Write::Remove(_));
         if removed {
             rules::release(shared, resource, &old.value);
         }
@@ -222,16 +220,14 @@ fn bump_generation(resource: &Resource, old: &Value, new: &mut Value) {
     }
 }
 
-fn outcome(resource: &Resource, old: &Arc<Object>, new: Value) -> Write {
+/// What becomes of the object. Who follows it sees it go in its last stored state.
+fn outcome(resource: &Resource, old: &Arc<Object>, new: &Value) -> Write {
     let held = match resource.rules {
-        Rules::Namespace => !object::items(&new, "spec.finalizers").is_empty(),
-        _ => false,
+        Rules::Namespace => !object::items(new, "spec.finalizers").is_empty(),
+        _ => new["metadata"]["deletionGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 0),
     };
-    if object::is_being_deleted(&new) && object::finalizers(&new).is_empty() && !held {
-        let grace = new["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
-        if grace == 0 {
-            return Write::Remove(new);
-        }
+    if object::is_being_deleted(new) && object::finalizers(new).is_empty() && !held {
+        return Write::Remove(old.value.clone());
     }
-    if managed_fields::differ_in_times_only(&old.value, &new) { Write::Keep } else { Write::Put(new) }
+    if managed_fields::differ_in_times_only(&old.value, new) { Write::Keep } else { Write::Put(new.clone()) }
 }

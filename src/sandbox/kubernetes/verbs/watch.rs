@@ -28,6 +28,9 @@ use crate::sandbox::kubernetes::table::Columns;
 /// How often a quiet watch that asked for bookmarks gets one.
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 
+/// How long before its end a watch gets its last bookmark.
+const LAST_BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+
 /// How long a watch lives that names no time.
 const DEFAULT_LIFE: Duration = Duration::from_secs(30 * 60);
 
@@ -73,6 +76,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
     let start = start(request)?;
     let life = request.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let now = Instant::now();
+    let ends = now + life.unwrap_or(DEFAULT_LIFE);
     let mut watch = Watch {
         shared: shared.clone(),
         resource: resource.clone(),
@@ -85,8 +89,8 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         columns: Columns::Shown,
         revisions: shared.store.subscribe(),
         cuts: shared.cuts.subscribe(),
-        ends: now + life.unwrap_or(DEFAULT_LIFE),
-        next_bookmark: now + BOOKMARK_EVERY,
+        ends,
+        next_bookmark: next_bookmark(now, ends),
         over: false,
     };
     watch.begin(start);
@@ -171,11 +175,12 @@ impl Watch {
     }
 
     fn tick(&mut self) {
-        self.over = Instant::now() >= self.ends;
-        if self.bookmarks {
+        let now = Instant::now();
+        self.over = now >= self.ends;
+        if self.bookmarks && !self.over && now >= self.next_bookmark {
             let line = self.bookmark(false);
             self.ready.push_back(line);
-            self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+            self.next_bookmark = next_bookmark(now, self.ends);
         }
     }
 
@@ -250,6 +255,13 @@ impl Watch {
         };
         line(json!({"type": "BOOKMARK", "object": object}).to_string())
     }
+}
+
+/// Every minute, and once more shortly before the end.
+fn next_bookmark(now: Instant, ends: Instant) -> Instant {
+    let last = ends - LAST_BOOKMARK_BEFORE_END;
+    let regular = now + BOOKMARK_EVERY;
+    if last > now { regular.min(last) } else { regular }
 }
 
 fn line(mut text: String) -> Bytes {

@@ -1,5 +1,7 @@
 //! Request bodies become objects in their written form.
 
+mod protobuf;
+
 use serde_json::Value;
 
 use super::field_error::FieldError;
@@ -8,7 +10,7 @@ use super::object;
 use super::query::Query;
 use super::registry::Resource;
 use super::request::options_kind;
-use super::schema;
+use super::schema::{self, SCHEMA};
 use super::status::Refusal;
 
 /// What to do with fields that no type knows.
@@ -49,18 +51,23 @@ impl FieldValidation {
     }
 }
 
-/// Reads a body as JSON or YAML.
+/// Reads a body as JSON, YAML or protobuf; `schema` is the type that the body should be of.
 ///
 /// # Errors
-/// When the media type is neither, or the text does not parse.
-pub(crate) fn parse(body: &[u8], content_type: &str, kind: &str) -> Result<Value, Refusal> {
+/// When the media type is none of these, or the body does not parse.
+pub(crate) fn parse(body: &[u8], content_type: &str, schema: &str) -> Result<Value, Refusal> {
+    let kind = SCHEMA.get(schema).go_name();
+    let unrecognised = |fault: &dyn std::fmt::Display| {
+        Refusal::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {fault}"))
+    };
     match content_type {
         "application/json" | "" => {
             serde_json::from_slice(body).map_err(|error| Refusal::bad_request(unreadable_json(body, &error, kind)))
         }
-        "application/yaml" => parse_yaml(body).map_err(|error| {
-            Refusal::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {error}"))
-        }),
+        "application/yaml" => parse_yaml(body).map_err(|error| unrecognised(&error)),
+        "application/vnd.kubernetes.protobuf" => {
+            protobuf::parse(body, SCHEMA.get(schema)).map_err(|fault| unrecognised(&fault))
+        }
         _ => Err(Refusal::unsupported_media_type()),
     }
 }
