@@ -18,7 +18,8 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("ports", &["domain", "plan"]),
     ("provider", &["domain", "plan", "strategy", "policy", "ports"]),
     ("metal", &["domain", "ports"]),
-    ("kubernetes", &["domain", "plan", "ports", "policy", "strategy"]),
+    // What the build says of itself is constant.
+    ("kubernetes", &["domain", "plan", "ports", "policy", "strategy", "build_info"]),
     ("reload", &["policy"]),
     ("settings", &["domain", "strategy", "policy"]),
     ("sandbox", &[]),

@@ -13,6 +13,7 @@ pub mod syntax;
 
 mod access;
 mod cluster;
+mod configz;
 mod features;
 mod inert;
 mod logging;

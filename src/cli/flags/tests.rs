@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 use super::generic::ControllerOptions;
 use super::{CloudOptions, ControllerSelection, LeaderElection, PolicyLocation, RunOptions, Switch};
@@ -520,4 +521,35 @@ fn no_flag_takes_credentials() {
         refusal(&["--master=https://user:hunter2@10.0.0.1:6443"]),
         ("error: --master: a URL here holds no credentials: they belong in the kubeconfig".into(), 1)
     );
+}
+
+#[test]
+fn app_29_configz_shows_what_is_in_force() {
+    let given =
+        options(&["--kube-api-qps=2.5", "--leader-elect=F", "--controllers=*,-route", "--secure-port=1", "-v=2"]);
+    let shown = given.configz();
+    let config = &shown["cloudcontrollermanager.config.k8s.io"];
+    let rows = [
+        ("/kind", json!("CloudControllerManagerConfiguration")),
+        ("/apiVersion", json!("cloudcontrollermanager.config.k8s.io/v1alpha1")),
+        ("/Generic/Port", json!(1)),
+        ("/Generic/ClientConnection/qps", json!(2.5)),
+        ("/Generic/ClientConnection/burst", json!(30)),
+        ("/Generic/LeaderElection/leaderElect", json!(false)),
+        ("/Generic/LeaderElection/leaseDuration", json!("15s")),
+        ("/Generic/Controllers", json!(["*", "-route"])),
+        ("/KubeCloudShared/CloudProvider", json!({"Name": "equinixmetal", "CloudConfigFile": ""})),
+        ("/KubeCloudShared/NodeMonitorPeriod", json!("5s")),
+        ("/NodeController", json!({"ConcurrentNodeSyncs": 1, "ConcurrentNodeStatusUpdates": 0})),
+        ("/ServiceController", json!({"ConcurrentServiceSyncs": 1})),
+        ("/NodeStatusUpdateFrequency", json!("5m0s")),
+        ("/Flags/v", json!("2")),
+    ];
+    for (pointer, expected) in rows {
+        assert_eq!(config.pointer(pointer), Some(&expected), "{pointer}");
+    }
+    let flags: Vec<_> = config["Flags"].as_object().unwrap().keys().cloned().collect();
+    let mut all: Vec<_> = given.effective.into_iter().map(|(flag, _)| flag).collect();
+    all.sort();
+    assert_eq!(flags, all);
 }

@@ -16,7 +16,6 @@ use super::authorization::Authorizer;
 use super::health::{HealthChecks, HealthQuery, HealthReport, Probe};
 use super::review::{Attempt, Verdict};
 use crate::kubernetes::metrics::{self, Metrics};
-use crate::telemetry::Verbosity;
 
 /// A number and a line break.
 const LONGEST_VERBOSITY: usize = 32;
@@ -31,8 +30,8 @@ pub struct Site {
     pub settings: Value,
     /// `/policyz`.
     pub policy: Arc<dyn PolicyStatus>,
-    /// `/debug/flags/v`.
-    pub verbosity: Verbosity,
+    /// `/debug/flags/v`: puts another verbosity of the log in force.
+    pub set_verbosity: Arc<dyn Fn(i32) + Send + Sync>,
     /// Who asks.
     pub authenticator: Authenticator,
     /// What they may do.
@@ -116,7 +115,7 @@ impl Site {
         let path = request.uri().path();
         if path == "/debug/flags/v" {
             return match *request.method() {
-                Method::PUT => self.set_verbosity(request.into_body()).await,
+                Method::PUT => self.take_verbosity(request.into_body()).await,
                 _ => answer::method_not_allowed("PUT"),
             };
         }
@@ -156,14 +155,13 @@ impl Site {
         })
     }
 
-    async fn set_verbosity(&self, body: Body) -> Answer {
+    async fn take_verbosity(&self, body: Body) -> Answer {
         let given = to_bytes(body, LONGEST_VERBOSITY).await.ok();
         let text = given.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::trim);
         match text.and_then(|text| text.parse().ok()) {
             Some(verbosity) => {
-                let before = self.verbosity.get();
-                self.verbosity.set(verbosity);
-                info!(before, verbosity, "Changed the verbosity of the log");
+                (self.set_verbosity)(verbosity);
+                info!(verbosity, "Changed the verbosity of the log");
                 answer::text(StatusCode::OK, format!("successfully set verbosity to {verbosity}\n"))
             }
             None => answer::text(StatusCode::BAD_REQUEST, "expected a whole number, as in --v\n"),

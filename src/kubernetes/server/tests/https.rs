@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,7 +25,6 @@ use super::super::review::{AccessReviewer, Attempt, ReviewError, TokenReviewer, 
 use super::super::*;
 use crate::domain::Secret;
 use crate::kubernetes::metrics::Metrics;
-use crate::telemetry::{LogFormat, LogOptions, Verbosity};
 
 /// A cluster that knows tokens of the form `token-of-NAME`, and allows admin and members of `readers` anything.
 struct Cluster {
@@ -79,7 +79,7 @@ struct Setup {
     proxies: Authority,
     cluster: Arc<Cluster>,
     checks: Arc<HealthChecks>,
-    verbosity: Verbosity,
+    verbosity: Arc<AtomicI32>,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -120,14 +120,14 @@ impl Setup {
         let cluster = Arc::new(Cluster { asked: Mutex::default() });
         let metrics = Metrics::new();
         let checks = Arc::new(HealthChecks::new(metrics.health()));
-        let log = LogOptions { verbosity: 0, modules: Vec::new(), format: LogFormat::Text };
-        let verbosity = Verbosity::new(&log);
+        let verbosity = Arc::new(AtomicI32::new(0));
+        let set = verbosity.clone();
         let site = Site {
             checks: checks.clone(),
             metrics,
             settings: json!({"cloudcontrollermanager.config.k8s.io": {"flags": {"v": "0"}}}),
             policy: Arc::new(Edge),
-            verbosity: verbosity.clone(),
+            set_verbosity: Arc::new(move |verbosity| set.store(verbosity, Ordering::Relaxed)),
             authenticator: Authenticator::new(
                 Arc::new(ArcSwap::from_pointee(trust)),
                 Some(cluster.clone()),
@@ -386,12 +386,12 @@ async fn app_28_verbosity_is_set_by_request() {
         (response.status().as_u16(), response.text().await.unwrap())
     };
     assert_eq!(put("4\n", "token-of-admin").await, (200, "successfully set verbosity to 4\n".into()));
-    assert_eq!(setup.verbosity.get(), 4);
+    assert_eq!(setup.verbosity.load(Ordering::Relaxed), 4);
     assert_eq!(put("many", "token-of-admin").await, (400, "expected a whole number, as in --v\n".into()));
     assert_eq!(put(&"1".repeat(1000), "token-of-admin").await.0, 400);
     assert_eq!(put("9", "token-of-bob").await.0, 403);
     assert_eq!(setup.admin("/debug/flags/v").await.status, 405);
-    assert_eq!(setup.verbosity.get(), 4);
+    assert_eq!(setup.verbosity.load(Ordering::Relaxed), 4);
 }
 
 #[tokio::test]
