@@ -144,8 +144,9 @@ fn explain_all(loaded: &Loaded, objects: &Objects, devices: &[Device]) -> Vec<Ex
                     let device = objects::device_as_node_tells(node);
                     let note =
                         "told by the Node's own labels; its device's tags are not known: add --devices".to_owned();
-                    let notes = if policy.nodes.rules.is_empty() { Vec::new() } else { vec![note] };
-                    Explained::Node(Box::new(NodeExplanation::new(policy, node, &device)), notes)
+                    let explanation = NodeExplanation::new(policy, node, &device);
+                    let notes = if explanation.rules.is_empty() { Vec::new() } else { vec![note] };
+                    Explained::Node(Box::new(explanation), notes)
                 }
             },
         })

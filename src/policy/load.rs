@@ -4,12 +4,14 @@ use super::compile;
 use super::fault::{Fault, Severity};
 use super::meaning::{self, Report};
 use super::remainder::{self, Remainder};
-use super::tree::{Finding, Node};
+use super::tree::{Finding, Node, Place};
 use super::yaml::{self, Reading};
 use super::{Defaults, Document, FaultCode, Faults, Pointer, Policy, hash, shape, supported};
 
 /// More mistakes than this are not looked at for what the rest means.
 const MANY: usize = 200;
+/// More faults than this are not shown.
+const MOST: usize = 500;
 
 /// A policy, and the document it was made from.
 #[derive(Debug)]
@@ -124,13 +126,25 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    pub(super) fn faults(&self, findings: Vec<Finding>) -> Faults {
+    pub(super) fn faults(&self, mut findings: Vec<Finding>) -> Faults {
+        if findings.len() > MOST {
+            let all = findings.len();
+            findings.truncate(MOST);
+            findings.push(Finding {
+                place: Place::Value(Pointer::root()),
+                code: FaultCode::TooLarge,
+                severity: Severity::Error,
+                expected: format!("at most {MOST} faults, the first of which are shown"),
+                found: all.to_string(),
+                suggestion: None,
+            });
+        }
         Faults::new(findings.into_iter().map(|finding| self.fault(finding)).collect())
     }
 
     fn fault(&self, finding: Finding) -> Fault {
         let span = match (&finding.place, self.root) {
-            (super::tree::Place::Text(span, _), _) => Some(*span),
+            (Place::Text(span, _), _) => Some(*span),
             (place, Some(root)) => Some(root.locate(place)),
             (_, None) => None,
         };

@@ -16,7 +16,6 @@ mod pointer;
 mod remainder;
 pub mod rule;
 mod rule_index;
-mod scalar;
 pub mod schema;
 mod shape;
 pub mod store;

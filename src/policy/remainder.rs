@@ -13,8 +13,8 @@ use super::{Document, FaultCode, Pointer};
 pub(super) struct Remainder {
     /// What is left.
     pub document: Document,
-    /// What was taken out, as pointers into the document as written.
-    removed: BTreeSet<Pointer>,
+    /// What was taken out, and what a misspelt key was meant to be, as pointers into the document as written.
+    missing: BTreeSet<Pointer>,
     /// For each list that lost items, which items are left.
     left: HashMap<Pointer, Vec<usize>>,
 }
@@ -27,6 +27,12 @@ pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
         .map(|finding| finding.place.pointer().clone())
         .collect();
     // Each turn takes out at least one level, and no document is deeper than this.
+    let meant = findings.iter().filter_map(|finding| {
+        let (object, _) = finding.place.pointer().split_last()?;
+        let key = finding.suggestion.as_ref().filter(|_| finding.code == FaultCode::UnknownKey)?;
+        Some(object.key(key))
+    });
+    let meant: Vec<Pointer> = meant.collect();
     for _ in 0..super::yaml::MAX_DEPTH {
         let mut left = HashMap::new();
         let pruned = prune(value, &Pointer::root(), &Pointer::root(), &removed, &mut left)?;
@@ -34,7 +40,8 @@ pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
             super::shape::check(&pruned).into_iter().map(|finding| original(&left, finding.place.pointer())).collect();
         if more.is_empty() {
             let document = serde_json::from_value(pruned).ok()?;
-            return Some(Remainder { document, removed, left });
+            let missing = removed.into_iter().chain(meant).collect();
+            return Some(Remainder { document, missing, left });
         }
         removed.extend(more.drain(..));
     }
@@ -44,7 +51,7 @@ pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
 /// The whole of a value that fits the schema.
 pub(super) fn whole(value: Value) -> Option<Remainder> {
     let document = serde_json::from_value(value).ok()?;
-    Some(Remainder { document, removed: BTreeSet::new(), left: HashMap::new() })
+    Some(Remainder { document, missing: BTreeSet::new(), left: HashMap::new() })
 }
 
 impl Remainder {
@@ -55,11 +62,11 @@ impl Remainder {
 
     /// Whether anything at or below this place of the remainder was taken out.
     pub(super) fn is_incomplete(&self, pointer: &Pointer) -> bool {
-        if self.removed.is_empty() {
+        if self.missing.is_empty() {
             return false;
         }
         let pointer = self.original(pointer);
-        self.removed.iter().any(|removed| removed.is_within(&pointer))
+        self.missing.iter().any(|missing| missing.is_within(&pointer))
     }
 
     /// A place in the remainder, as a place in the document as written.

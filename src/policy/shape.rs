@@ -1,5 +1,7 @@
 //! Checks a document against the JSON schema and says in words what does not fit.
 
+use std::collections::{HashMap, HashSet};
+
 use jsonschema::ValidationError;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::Value;
@@ -39,27 +41,31 @@ enum Rank {
 /// A misspelt key is one mistake: that the right one is missing needs no second fault.
 fn without_echoes(findings: Vec<Finding>) -> Vec<Finding> {
     let parent = |finding: &Finding| finding.place.pointer().split_last().map(|(object, _)| object);
-    let strange: Vec<(Pointer, Option<String>)> = findings
-        .iter()
-        .filter(|finding| finding.code == FaultCode::UnknownKey)
-        .filter_map(|finding| Some((parent(finding)?, finding.suggestion.clone())))
-        .collect();
-    let undecided: Vec<Pointer> = findings
-        .iter()
-        .filter(|finding| finding.code == FaultCode::NotExactlyOne && matches!(finding.place, Place::Value(_)))
-        .map(|finding| finding.place.pointer().clone())
-        .collect();
+    let mut strange: HashMap<Pointer, Vec<String>> = HashMap::new();
+    let mut undecided: HashSet<Pointer> = HashSet::new();
+    for finding in &findings {
+        match (finding.code, &finding.place) {
+            (FaultCode::UnknownKey, _) => {
+                let meant = parent(finding).map(|object| strange.entry(object).or_default());
+                meant.into_iter().for_each(|meant| meant.extend(finding.suggestion.clone()));
+            }
+            (FaultCode::NotExactlyOne, Place::Value(pointer)) => {
+                undecided.insert(pointer.clone());
+            }
+            _ => {}
+        }
+    }
     let is_echo = |finding: &Finding| {
-        let pointer = finding.place.pointer();
+        let meant = strange.get(finding.place.pointer());
         match (finding.code, &finding.place) {
             (FaultCode::NotExactlyOne, Place::Key(_)) => {
                 parent(finding).is_some_and(|object| undecided.contains(&object))
             }
             // The unknown key was meant to be one of those of which exactly one is needed.
-            (FaultCode::NotExactlyOne, _) => strange.iter().any(|(object, _)| object == pointer),
-            (FaultCode::MissingKey, _) => strange.iter().any(|(object, meant)| {
-                object == pointer && meant.as_ref().is_some_and(|key| speaks_of(&finding.expected, key))
-            }),
+            (FaultCode::NotExactlyOne, _) => meant.is_some(),
+            (FaultCode::MissingKey, _) => {
+                meant.is_some_and(|meant| meant.iter().any(|key| speaks_of(&finding.expected, key)))
+            }
             _ => false,
         }
     };

@@ -231,11 +231,14 @@ fn unknown_name<'a>(
 }
 
 fn check_overrides(allowed: &[String], names: &OverrideNames, at: &Pointer, report: &mut Report<'_>) -> Overrides {
+    let names_at = Pointer::root().key("spec").key("services").key("overrides");
     let mut overrides = Overrides::default();
     for (index, name) in allowed.iter().enumerate() {
         let slot = match name {
             name if *name == names.metro => &mut overrides.metro,
             name if *name == names.facility => &mut overrides.facility,
+            // What was meant to be renamed is not known.
+            _ if report.is_incomplete(&names_at) => continue,
             name => {
                 let known = [names.metro.as_str(), names.facility.as_str()];
                 report

@@ -3,7 +3,7 @@
 use granit_parser::{ScalarStyle, Tag};
 use serde_json::{Number, Value};
 
-use super::tree::{Content, Node};
+use crate::policy::tree::{Content, Node};
 
 /// The value of a scalar; `None` when its tag is unknown or does not fit.
 pub(super) fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
