@@ -209,7 +209,7 @@ impl QueueMetrics for Figures {
 }
 
 #[tokio::test(start_paused = true)]
-async fn obs_03_the_queue_tells_its_figures() {
+async fn the_queue_tells_its_figures() {
     let figures = Arc::new(Figures::default());
     let queue = WorkQueue::new(
         QueueConfig { backoff: SERVICE_BACKOFF, retry_limit: None },

@@ -375,7 +375,7 @@ async fn app_33_a_panic_in_a_pass_ends_the_controller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn app_32_asked_to_end_it_finishes_the_pass_under_way_and_begins_no_other() {
+async fn asked_to_end_it_finishes_the_pass_under_way_and_begins_no_other() {
     let world = World::running().await;
     world.provider.gate.forget_permits(2000);
     world.cluster.write(&web(), load_balancer());

@@ -60,6 +60,18 @@ async fn svc_40_the_same_nodes_mean_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn svc_47_the_external_traffic_policy_does_not_change_the_nodes() {
+    let world = World::with_web().await;
+    let local = json!({ "spec": { "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000 } });
+    world.cluster.write(&web(), local);
+    world.idle().await;
+    assert_eq!(world.log()[1], "cloud ensure shop/web [n1 n2]");
+    world.cluster.node("n3", json!({}));
+    world.idle().await;
+    assert_eq!(world.log()[0], "cloud update shop/web [n1 n2 n3]");
+}
+
+#[tokio::test(start_paused = true)]
 async fn svc_40_no_node_left_is_a_warning() {
     let world = World::with_web().await;
     world.cluster.list_nodes(&[]);
@@ -206,7 +218,7 @@ async fn svc_46_an_update_waits_for_the_ensure_of_the_same_service() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn obs_01_02_node_syncs_tell_their_figures_and_ensures_do_not() {
+async fn node_syncs_tell_their_figures_and_ensures_do_not() {
     let world = World::with_web().await;
     let figures = || std::mem::take(&mut *world.figures.0.lock().expect("no panic"));
     assert_eq!(figures(), NOTHING);
