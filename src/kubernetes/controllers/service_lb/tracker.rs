@@ -115,12 +115,16 @@ impl Tracker {
     }
 
     /// Takes note that a Service left the cache. What it was given is remembered: a pass that waits, or a Service made
-    /// anew under its name, takes it down.
+    /// anew under its name, takes it down. Should the same one come back, it is looked at again.
     pub(super) fn forget(&self, key: &ServiceKey, own_writes: &OwnWrites) {
         own_writes.take(key);
         let mut services = self.lock();
-        if services.get(key).is_some_and(|tracked| tracked.given.is_none()) {
-            services.remove(key);
+        match services.get_mut(key) {
+            Some(tracked) if tracked.given.is_some() => tracked.expected.clear(),
+            Some(_) => {
+                services.remove(key);
+            }
+            None => {}
         }
     }
 

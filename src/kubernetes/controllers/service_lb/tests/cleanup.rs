@@ -198,6 +198,21 @@ async fn svc_32_a_service_that_vanished_while_it_waited_is_cleaned_up_from_memor
 }
 
 #[tokio::test(start_paused = true)]
+async fn svc_32_what_the_api_server_still_has_is_not_taken_down() {
+    let world = World::with_web().await;
+    world.provider.fail("ensure", refused("no"));
+    world.cluster.write(&web(), json!({ "metadata": { "annotations": { "a": "b" } } }));
+    world.idle().await;
+    world.log();
+    world.cluster.lose(&web());
+    world.pass(60).await;
+    assert_eq!(world.log(), NOTHING);
+    world.cluster.relist();
+    world.idle().await;
+    assert_eq!(world.log()[1], "cloud ensure shop/web [n1 n2]", "found again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn svc_07_32_a_cache_that_lost_a_service_takes_nothing_down() {
     let world = World::with_web().await;
     world.cluster.force_delete(&web());

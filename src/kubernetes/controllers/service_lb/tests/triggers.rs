@@ -106,6 +106,41 @@ async fn svc_49_not_even_when_the_cache_shows_it_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn svc_49_a_node_sync_meanwhile_does_not_take_the_late_cache_for_a_change() {
+    let world = World::running().await;
+    *world.provider.writes_back.lock().expect("no panic") = Some(world.cluster.clone());
+    world.cluster.write(&web(), load_balancer());
+    world.cluster.fall_behind();
+    world.idle().await;
+    world.log();
+    world.cluster.node("n3", json!({}));
+    world.idle().await;
+    assert_eq!(world.log(), ["cloud update shop/web [n1 n2 n3]", "event Normal UpdatedLoadBalancer web"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_ensure_going_back_is_ensured_as_well() {
+    let world = World::with_web().await;
+    world.provider.fail("ensure", ProviderError::Refused { message: "half done".into() });
+    world.cluster.write(&web(), json!({ "metadata": { "annotations": { "a": "b" } } }));
+    world.idle().await;
+    world.log();
+    world.cluster.write(&web(), json!({ "metadata": { "annotations": null } }));
+    world.idle().await;
+    assert_eq!(ensured(&world.log()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_served_again_hears_of_the_nodes_that_changed_meanwhile() {
+    let world = World::with_web().await;
+    world.decide("ignore").await;
+    world.cluster.node("n3", json!({}));
+    world.pass(60).await;
+    world.decide("vip").await;
+    assert_eq!(world.log()[1], "cloud ensure shop/web [n1 n2 n3]");
+}
+
+#[tokio::test(start_paused = true)]
 async fn svc_49_a_failed_pass_is_not_retried_early_because_of_its_own_writes() {
     let world = World::running().await;
     *world.provider.writes_back.lock().expect("no panic") = Some(world.cluster.clone());

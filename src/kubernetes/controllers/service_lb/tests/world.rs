@@ -61,12 +61,19 @@ impl FakeCluster {
         state.change(key, |object| object["metadata"]["deletionTimestamp"] = json!("2026-01-02T03:04:05Z"));
     }
 
-    /// Removes a Service whatever its finalizers say, or makes another one of its name unseen.
+    /// Removes a Service whatever its finalizers say.
     pub(super) fn force_delete(&self, key: &ServiceKey) {
         let mut state = self.state.lock().expect("no panic");
         if let Some(object) = state.services.remove(key) {
             state.tell(Event::Delete(parse(&object)));
         }
+    }
+
+    /// The cache loses a Service that is still there.
+    pub(super) fn lose(&self, key: &ServiceKey) {
+        let mut state = self.state.lock().expect("no panic");
+        let object = parse(&state.services[key]);
+        state.tell(Event::Delete(object));
     }
 
     pub(super) fn service(&self, key: &ServiceKey) -> Option<Service> {
