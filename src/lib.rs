@@ -14,7 +14,6 @@ pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod provider;
-pub mod reload;
 pub mod sandbox;
 pub mod settings;
 pub mod shutdown;

@@ -4,7 +4,10 @@ use std::env;
 use std::io;
 use std::process::ExitCode;
 
-use cloud_provider_equinix_metal::cli::{self, Invocation};
+use anyhow::Context;
+use cloud_provider_equinix_metal::cli::sandbox::SandboxArgs;
+use cloud_provider_equinix_metal::cli::{self, Invocation, RunOptions};
+use cloud_provider_equinix_metal::{app, telemetry};
 
 fn main() -> ExitCode {
     match cli::parse(env::args_os()) {
@@ -15,10 +18,8 @@ fn main() -> ExitCode {
 
 fn carry_out(invocation: Invocation) -> ExitCode {
     match invocation {
-        Invocation::Run(_) => {
-            eprintln!("error: this build has no controller yet");
-            ExitCode::FAILURE
-        }
+        Invocation::Run(options) => run(*options),
+        Invocation::Sandbox(args) => sandbox(args),
         Invocation::Validate(args) => cli::validate::run(&args, &mut io::stdout(), &mut io::stderr()),
         Invocation::Schema(args) => cli::schema::run(&args, &mut io::stdout(), &mut io::stderr()),
         Invocation::Explain(args) => cli::explain::run(&args, &mut io::stdout(), &mut io::stderr()),
@@ -27,4 +28,42 @@ fn carry_out(invocation: Invocation) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+fn run(options: RunOptions) -> ExitCode {
+    if let Err(error) = telemetry::init(&options.logging) {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    match on_runtime(app::run(options)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => failed(&anyhow::Error::new(error)),
+        Err(error) => failed(&error),
+    }
+}
+
+fn sandbox(args: SandboxArgs) -> ExitCode {
+    if let Some(options) = args.logging()
+        && let Err(error) = telemetry::init(&options)
+    {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    match on_runtime(cli::sandbox::run(args)) {
+        Ok(code) => code,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Runs to the end, and does not wait for what is still blocking: a process that lost its lease must be gone at once.
+fn on_runtime<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    tracing::error!("{error:#}");
+    ExitCode::FAILURE
 }

@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use regex::Regex;
 
 /// Which modules each module may use, itself aside. `app` and `cli` may use all.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("domain", &[]),
     ("plan", &["domain", "ports::instances_v2"]),
     ("strategy", &["domain", "plan", "ports::instances_v2"]),
@@ -20,7 +20,6 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("metal", &["domain", "ports"]),
     // What the build says of itself is constant.
     ("kubernetes", &["domain", "plan", "ports", "policy", "strategy", "build_info"]),
-    ("reload", &["policy"]),
     ("settings", &["domain", "strategy", "policy"]),
     ("sandbox", &[]),
 ];

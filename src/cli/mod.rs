@@ -13,6 +13,7 @@ pub mod flags;
 pub mod input;
 pub mod objects;
 pub mod output;
+pub mod sandbox;
 pub mod schema;
 pub mod validate;
 pub mod version;
@@ -22,6 +23,7 @@ pub use flags::{LeaderElection, PolicyLocation, RunOptions};
 use crate::build_info;
 use explain::ExplainArgs;
 use flags::{OptionFault, RunFlags, Severity, syntax};
+use sandbox::SandboxArgs;
 use schema::SchemaArgs;
 use validate::ValidateArgs;
 use version::VersionArgs;
@@ -37,6 +39,8 @@ pub enum Invocation {
     Schema(SchemaArgs),
     /// Say what a policy decides for an object, and why.
     Explain(ExplainArgs),
+    /// Try a policy on a simulated project and a small cluster.
+    Sandbox(SandboxArgs),
     /// Say which version this is.
     Version(VersionArgs),
 }
@@ -83,6 +87,8 @@ enum SubcommandArgs {
     Schema(SchemaArgs),
     /// Say which rule of a policy decides for an object, why the earlier ones do not, and what would be made
     Explain(ExplainArgs),
+    /// Try a policy: a simulated Metal project, a small Kubernetes API and the controller, all in this process
+    Sandbox(SandboxArgs),
     /// Print the version
     Version(VersionArgs),
 }
@@ -112,6 +118,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         Some(SubcommandArgs::Validate(args)) => Ok(Invocation::Validate(args)),
         Some(SubcommandArgs::Schema(args)) => Ok(Invocation::Schema(args)),
         Some(SubcommandArgs::Explain(args)) => Ok(Invocation::Explain(args)),
+        Some(SubcommandArgs::Sandbox(args)) => Ok(Invocation::Sandbox(args)),
         Some(SubcommandArgs::Version(args)) => Ok(Invocation::Version(args)),
     }
 }

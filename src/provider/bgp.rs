@@ -19,6 +19,17 @@ const MAX_ROUNDS: usize = 8;
 /// How long nodes that are in order are taken to stay so while nobody says otherwise.
 const VERIFIED_FOR: Duration = Duration::from_secs(60);
 
+/// From where the addresses of Services can be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Announcement {
+    /// From every selected node; none may be selected.
+    Everywhere,
+    /// From all but these, each with the reason.
+    NotOn(Vec<String>),
+    /// From none of the selected nodes, each with the reason.
+    Nowhere(Vec<String>),
+}
+
 /// Keeps the BGP of the nodes as the policy wants it.
 #[derive(Debug, Default)]
 pub(super) struct NodeBgpState {
@@ -37,17 +48,16 @@ struct Verified {
 }
 
 impl NodeBgpState {
-    /// Brings every selected node to where it can announce. Returns the nodes that could not be brought there, each with
-    /// the reason; the others are in order then.
+    /// Brings every selected node to where it can announce, and tells which could not be brought there.
     pub(super) async fn converge(
         &self,
         executor: &Executor,
         policy: &Arc<Policy>,
         nodes: &Arc<NodeSet>,
-    ) -> Result<Vec<String>, ProviderError> {
+    ) -> Result<Announcement, ProviderError> {
         let _turn = self.turn.lock().await;
         if self.is_verified(policy, nodes) {
-            return Ok(Vec::new());
+            return Ok(Announcement::Everywhere);
         }
         let mut failures = Vec::new();
         let mut given_up = BTreeSet::new();
@@ -62,8 +72,10 @@ impl NodeBgpState {
             if plan.steps.is_empty() {
                 if failures.is_empty() {
                     self.remember(policy, nodes);
+                    return Ok(Announcement::Everywhere);
                 }
-                return Ok(failures);
+                let nowhere = given_up.len() == facts.nodes.len();
+                return Ok(if nowhere { Announcement::Nowhere(failures) } else { Announcement::NotOn(failures) });
             }
             for step in &plan.steps {
                 self.carry_out(executor, step, &mut given_up, &mut failures).await?;
@@ -72,7 +84,7 @@ impl NodeBgpState {
         failures.push(format!(
             "the nodes' BGP did not settle in {MAX_ROUNDS} rounds; somebody else writes the same annotations"
         ));
-        Ok(failures)
+        Ok(Announcement::NotOn(failures))
     }
 
     /// Enables the project's BGP, nothing more.

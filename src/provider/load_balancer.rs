@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::AddressBook;
-use super::bgp::{NodeBgpState, is_newer};
+use super::bgp::{Announcement, NodeBgpState, is_newer};
 use super::execute::{Executor, Outcome};
 use crate::domain::record::AddressSource;
 use crate::domain::{ClusterId, Ingress, ReservationId, Service, ServiceKey, ServiceTags, ServiceType};
@@ -19,6 +19,8 @@ use crate::strategy::load_balancer::{EnsurePlan, ensure, remnant, teardown};
 
 /// Rounds after which something keeps undoing what is done.
 const MAX_ROUNDS: usize = 8;
+/// How long to wait for the first node that can announce; nodes that just joined are initialised by then.
+const NODES_POLL: Duration = Duration::from_secs(1);
 /// How long to wait for a decision of Metal's before looking again.
 const DECISION_POLL: Duration = Duration::from_secs(15);
 
@@ -135,7 +137,7 @@ impl LoadBalancers {
         nodes: &Arc<NodeSet>,
     ) -> Result<Vec<Ingress>, ProviderError> {
         let mut current = self.latest(service);
-        let mut announced: Option<Vec<String>> = None;
+        let mut announced: Option<Announcement> = None;
         for _ in 0..MAX_ROUNDS {
             let mut facts = self.observe_facts(current).await?;
             let plan = self.book.choose(
@@ -152,7 +154,7 @@ impl LoadBalancers {
                 announced = Some(self.announce(policy, assignment, nodes).await?);
             }
             match plan {
-                EnsurePlan::Settled(ingress) => return finish(ingress, announced.unwrap_or_default()),
+                EnsurePlan::Settled(ingress) => return finish(ingress, announced),
                 EnsurePlan::Wait(message) => {
                     return Err(ProviderError::NotYet { message, after: DECISION_POLL });
                 }
@@ -174,18 +176,23 @@ impl LoadBalancers {
         policy: &Arc<Policy>,
         assignment: &Assignment,
         nodes: &Arc<NodeSet>,
-    ) -> Result<Vec<String>, ProviderError> {
+    ) -> Result<Announcement, ProviderError> {
         match assignment.backend.announcer.uses_bgp() {
             true => self.nodes.converge(&self.executor, policy, nodes).await,
-            false => Ok(Vec::new()),
+            false => Ok(Announcement::Everywhere),
         }
     }
 }
 
-fn finish(ingress: Vec<Ingress>, failures: Vec<String>) -> Result<Vec<Ingress>, ProviderError> {
-    match failures.is_empty() {
-        true => Ok(ingress),
-        false => Err(ProviderError::Partial { ingress, failures }),
+/// An address is shown as soon as one node can announce it.
+fn finish(ingress: Vec<Ingress>, announced: Option<Announcement>) -> Result<Vec<Ingress>, ProviderError> {
+    match announced {
+        Some(Announcement::Everywhere) | None => Ok(ingress),
+        Some(Announcement::NotOn(failures)) => Err(ProviderError::Partial { ingress, failures }),
+        Some(Announcement::Nowhere(failures)) => Err(ProviderError::NotYet {
+            message: format!("no node can announce the address yet: {}", failures.join("; ")),
+            after: NODES_POLL,
+        }),
     }
 }
 
@@ -232,8 +239,8 @@ impl LoadBalancer for LoadBalancers {
     async fn update_load_balancer(&self, service: &Service, nodes: &Arc<NodeSet>) -> Result<(), ProviderError> {
         let policy = self.policy.current();
         let assignment = self.assignment(&policy, service)?;
-        let failures = self.announce(&policy, &assignment, nodes).await?;
-        finish(service.ingress.clone(), failures).map(|_| ())
+        let announced = self.announce(&policy, &assignment, nodes).await?;
+        finish(service.ingress.clone(), Some(announced)).map(|_| ())
     }
 
     async fn ensure_load_balancer_deleted(&self, service: &Service) -> Result<(), ProviderError> {

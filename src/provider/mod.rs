@@ -3,6 +3,8 @@
 pub mod address_book;
 mod bgp;
 mod execute;
+#[cfg(test)]
+mod histories;
 pub mod instances;
 pub mod load_balancer;
 

@@ -11,7 +11,7 @@ use crate::domain::{LabelSelector, Secret};
 use crate::strategy::BgpAnnotations;
 
 /// Where Metal's API is unless it is said to be elsewhere.
-pub const DEFAULT_API_URL: &str = "https://api.equinix.com/metal/v1";
+const DEFAULT_API_URL: &str = "https://api.equinix.com/metal/v1";
 const DEFAULT_ASN: u32 = 65000;
 
 /// Environment variables, by name.

@@ -10,6 +10,11 @@ use crate::kubernetes::controller_name::ControllerName;
 pub struct ControllerSelection(BTreeSet<ControllerName>);
 
 impl ControllerSelection {
+    /// Every controller.
+    pub fn all() -> Self {
+        Self(ControllerName::ALL.into_iter().collect())
+    }
+
     /// Reads the flag's list: `*` enables all, `NAME` one, `-NAME` disables one; the first mention of a name wins, and
     /// without `*` only the listed ones run. An empty list enables nothing.
     pub fn parse(list: &[String]) -> Result<Self, Vec<OptionFault>> {

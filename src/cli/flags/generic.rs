@@ -83,6 +83,24 @@ pub struct ControllerOptions {
     pub configure_cloud_routes: Switch,
 }
 
+impl Default for ControllerOptions {
+    /// What the flags say when none is given.
+    fn default() -> Self {
+        Self {
+            selection: ControllerSelection::all(),
+            start_interval: Duration::ZERO,
+            service_workers: NonZeroUsize::MIN,
+            node_workers: NonZeroUsize::MIN,
+            node_status_workers: NonZeroUsize::MIN,
+            node_monitor_period: Duration::from_secs(5),
+            node_status_update_frequency: Duration::from_secs(5 * 60),
+            min_resync_period: Duration::from_secs(12 * 3600),
+            route_reconciliation_period: Duration::from_secs(10),
+            configure_cloud_routes: Switch::Off,
+        }
+    }
+}
+
 impl ControllerFlags {
     pub(super) fn options(self) -> Result<ControllerOptions, Vec<OptionFault>> {
         let mut faults = features::check(&self.feature_gates);

@@ -1,0 +1,158 @@
+//! `run`: the controller as a process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use super::control::{Clients, Control, ControlError, control};
+use super::policy::{self, PolicyError};
+use super::{Passwords, Telemetry, stop_signal};
+use crate::cli::RunOptions;
+use crate::cli::flags::LeaderElection;
+use crate::kubernetes::client::{ClientError, ClientFactory, NoRequestObserver};
+use crate::kubernetes::events::{EventWriter, events};
+use crate::kubernetes::lease::{
+    ElectionConfig, KubeLeases, LeaderElector, LostLeadership, NoElectionObserver, identity,
+};
+use crate::metal::{self, Project, StartUpError, Unobserved};
+use crate::policy::PolicyStore;
+use crate::settings::{self, Environment, SettingsFault};
+
+/// How long the controllers may take to end once they are told to.
+const STOP_WITHIN: Duration = Duration::from_secs(15);
+
+/// Why the process ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Settings that cannot be used, all of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Settings(Vec<SettingsFault>),
+    /// There is no policy to start with.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// Metal cannot be spoken to at all.
+    #[error(transparent)]
+    Metal(#[from] metal::ClientError),
+    /// Key and project do not fit.
+    #[error(transparent)]
+    StartUp(#[from] StartUpError),
+    /// The cluster cannot be spoken to at all.
+    #[error(transparent)]
+    Cluster(#[from] ClientError),
+    /// The controllers ended.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Another process leads now.
+    #[error(transparent)]
+    Lost(#[from] LostLeadership),
+}
+
+/// Runs the controller until it is asked to end.
+///
+/// # Errors
+/// See [`RunError`]. The caller ends the process then, with exit code 1.
+pub async fn run(options: RunOptions) -> Result<(), RunError> {
+    options.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let settings = settings::load(&environment, options.cloud.config.as_deref()).map_err(RunError::Settings)?;
+    let policy = policy::first(&options.policy, &settings)?;
+    settings.summary().iter().for_each(|line| info!("{line}"));
+    info!(policy = %policy.name, hash = %policy.hash, "Took the policy into force");
+
+    let clients = Arc::new(ClientFactory::new(&options.cluster, Arc::new(NoRequestObserver)).await?);
+    let project =
+        Arc::new(super::metal(&settings.api_url, &settings.project_id, &settings.api_key, Arc::new(Unobserved))?);
+    check(&project).await?;
+    let stop = CancellationToken::new();
+    let parts = Control {
+        clients: shared(&clients),
+        metal: project,
+        policy: Arc::new(PolicyStore::new(policy)),
+        controllers: options.controllers,
+        passwords: Passwords::of(&settings),
+        telemetry: Telemetry::default(),
+    };
+    match options.leader_election {
+        LeaderElection::Off => until_told(control(parts, stop.clone()), stop).await,
+        LeaderElection::On(config) => {
+            let (elector, events) = elector(&clients, config)?;
+            let writing = AbortOnDropHandle::new(tokio::spawn(events.run(CancellationToken::new())));
+            let result = lead(elector, control(parts, stop.clone()), stop).await;
+            drop(writing);
+            result
+        }
+    }
+}
+
+fn elector(clients: &ClientFactory, config: ElectionConfig) -> Result<(LeaderElector, EventWriter), ClientError> {
+    let client = clients.separate_client("leader-election", config.timing.request_timeout())?;
+    let api = Arc::new(KubeLeases::new(client, &config));
+    let (recorder, writer) = events(clients.client("cloud-controller-manager"), "cloud-controller-manager");
+    Ok((LeaderElector::new(config, identity(), api, Arc::new(recorder), Arc::new(NoElectionObserver)), writer))
+}
+
+/// Waits for leadership, then runs until told to end or until leadership is lost: then everything is dropped at once.
+async fn lead(
+    elector: LeaderElector,
+    running: impl Future<Output = Result<(), ControlError>>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let mut leadership = tokio::select! {
+        leadership = elector.acquire() => leadership,
+        () = stop_signal() => return Ok(()),
+    };
+    let result = tokio::select! {
+        result = until_told(running, stop) => result,
+        lost = leadership.lost() => return Err(RunError::Lost(lost)),
+    };
+    leadership.release().await;
+    result
+}
+
+fn shared(factory: &Arc<ClientFactory>) -> Clients {
+    let factory = factory.clone();
+    Arc::new(move |name| factory.client(name))
+}
+
+/// A wrong key or project ends the process; an outage does not.
+async fn check(project: &Project) -> Result<(), StartUpError> {
+    match project.start_up_check().await {
+        Err(error @ StartUpError::Unavailable { .. }) => {
+            warn!(error = %error, "Metal does not answer; going on, its answers are waited for");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Runs until a signal comes; then what runs is told to stop and waited for.
+async fn until_told(
+    running: impl Future<Output = Result<(), ControlError>>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let mut running = std::pin::pin!(running);
+    tokio::select! {
+        result = &mut running => return Ok(result?),
+        () = stop_signal() => {}
+    }
+    info!("Was asked to stop");
+    stop.cancel();
+    tokio::select! {
+        result = tokio::time::timeout(STOP_WITHIN, running) => match result {
+            Ok(result) => Ok(result?),
+            Err(_) => {
+                warn!("Some work did not end in time and was abandoned");
+                Ok(())
+            }
+        },
+        () = stop_signal() => {
+            warn!("Was asked to stop again: ending at once");
+            Ok(())
+        }
+    }
+}
