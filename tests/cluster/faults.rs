@@ -89,7 +89,10 @@ async fn lb_19_20_a_node_that_fails_does_not_keep_the_others_from_being_served()
     world
         .project
         .faults()
-        .push(Fault::on("GET /devices/{d}/bgp/neighbors", Effect::Reply(CannedReply::oh_snap())).at(&format!("/devices/{bad}/bgp/neighbors")))
+        .push(
+            Fault::on("GET /devices/{d}/bgp/neighbors", Effect::Reply(CannedReply::oh_snap()))
+                .at(&format!("/devices/{bad}/bgp/neighbors")),
+        )
         .unwrap();
     let _controller = world.run(KUBE_VIP);
     world.add_service("default", "web", Value::Null).await;
