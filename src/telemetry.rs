@@ -17,6 +17,9 @@ use tracing_subscriber::{Registry, fmt as log_format};
 /// Targets of this program's own records begin so.
 const OWN: &str = "cloud_provider_equinix_metal";
 
+/// Tells of failed requests what those who sent them tell better.
+const REDUNDANT: &str = "kube_client";
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogOptions {
@@ -104,6 +107,7 @@ impl Verbosity {
             }
         } else {
             match verbosity {
+                ..=3 if metadata.target().starts_with(REDUNDANT) => LevelFilter::OFF,
                 ..=3 => LevelFilter::WARN,
                 4..=5 => LevelFilter::INFO,
                 6.. => LevelFilter::DEBUG,
@@ -195,7 +199,7 @@ impl fmt::Display for LogFormat {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::{self, Write};
     use std::sync::{Arc, Mutex};
 
@@ -233,7 +237,8 @@ mod tests {
         }
     }
 
-    fn logged(options: &LogOptions, records: impl FnOnce(&Verbosity)) -> String {
+    /// What is logged meanwhile, without colours.
+    pub(crate) fn logged(options: &LogOptions, records: impl FnOnce(&Verbosity)) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let verbosity = Verbosity::new(options);
@@ -252,6 +257,7 @@ mod tests {
         info!(target: "hyper", "hi");
         debug!(target: "hyper", "hd");
         trace!(target: "hyper", "ht");
+        error!(target: "kube_client::client::builder", "ke");
     }
 
     #[test]
@@ -261,10 +267,10 @@ mod tests {
             (0, &[], "e w i hw"),
             (1, &[], "e w i hw"),
             (2, &[], "e w i d hw"),
-            (4, &[], "e w i d hw hi"),
-            (5, &[], "e w i d t hw hi"),
-            (9, &[], "e w i d t hw hi hd"),
-            (0, &[("tests", 5)], "e w i d t hw hi"),
+            (4, &[], "e w i d hw hi ke"),
+            (5, &[], "e w i d t hw hi ke"),
+            (9, &[], "e w i d t hw hi hd ke"),
+            (0, &[("tests", 5)], "e w i d t hw hi ke"),
             (0, &[("*::telemetry::*", 2), ("*", 5)], "e w i d hw"),
         ];
         for (verbosity, modules, expected) in rows {

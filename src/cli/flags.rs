@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command};
+use tracing::{info, warn};
 
 pub mod cloud;
 pub mod controllers;
@@ -159,6 +160,20 @@ impl RunFlags {
                 effective,
             }),
             _ => Err(faults),
+        }
+    }
+}
+
+impl RunOptions {
+    /// Logs what is worth knowing of the command line: flags without effect, and from verbosity 1 on every flag.
+    pub fn announce(&self) {
+        for warning in &self.warnings {
+            warn!("{warning}");
+        }
+        if self.logging.verbosity >= 1 {
+            for (flag, value) in &self.effective {
+                info!("FLAG: --{flag}={value:?}");
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ fn app_01_what_no_flag_is_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn app_15_31_help_and_version_are_answers() {
+fn app_15_help_and_version_are_answers() {
     let version = env!("CPEM_VERSION");
     let short = format!("Cloud Provider Equinix Metal {version}");
     assert_eq!(answer(&["--version"]), short);
@@ -123,7 +123,7 @@ fn app_15_31_help_and_version_are_answers() {
 }
 
 #[test]
-fn app_31_all_faults_are_told_at_once() {
+fn all_faults_are_told_at_once() {
     let (message, code) = refusal(&["--cloud-provider=", "--concurrent-node-syncs=0", "--secure-port=-1"]);
     assert_eq!(
         message,

@@ -9,8 +9,9 @@ use http::{HeaderValue, Uri};
 use kube::client::ClientBuilder;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tokio::time::{Instant, sleep};
 use tower::BoxError;
-use tracing::warn;
+use tracing::{debug, warn};
 
 mod rate;
 mod request;
@@ -27,6 +28,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(70);
 /// A watch is ended by the server within 295 seconds and shows a bookmark every minute or so.
 const SILENCE_AT_MOST: Duration = Duration::from_secs(300);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const WELL_WITHIN: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How the cluster is reached.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +59,9 @@ pub enum ClientError {
         "this is not a Pod with a service account, and neither --kubeconfig nor --master says where the cluster is"
     )]
     NotInCluster(#[source] InClusterError),
+    /// The API server is down, or its health check fails.
+    #[error("the API server did not say within {} s that it is well", WELL_WITHIN.as_secs())]
+    NotWell(#[source] Box<kube::Error>),
     /// Certificates or credentials are no good.
     #[error("cannot make a client of {server}")]
     Unusable {
@@ -150,6 +156,24 @@ impl ClientFactory {
             observer: self.observer.clone(),
         };
         ClientBuilder::new(service, self.config.default_namespace.clone()).build()
+    }
+}
+
+/// Waits until the API server says that it is well, as every cloud controller manager does before anything else. Needs
+/// no right of its own.
+///
+/// # Errors
+/// When it did not within ten seconds.
+pub async fn until_well(client: &Client) -> Result<(), ClientError> {
+    let started = Instant::now();
+    loop {
+        let request = http::Request::get("/healthz").body(Vec::new()).expect("the request is well-formed");
+        match client.request_text(request).await {
+            Ok(_) => return Ok(()),
+            Err(source) if started.elapsed() >= WELL_WITHIN => return Err(ClientError::NotWell(Box::new(source))),
+            Err(error) => debug!(%error, "The API server is not well yet"),
+        }
+        sleep(ASK_EVERY).await;
     }
 }
 

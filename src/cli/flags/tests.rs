@@ -16,7 +16,7 @@ use crate::kubernetes::server::{
     AuthenticationConfig, AuthorizationConfig, CertificateFiles, CertificateSource, CipherSuites, ClusterLookup,
     Curves, Http2, PathPattern, RequestHeaderConfig, ServingConfig, Sharing, SniCertificate, TlsVersion,
 };
-use crate::telemetry::{LogFormat, LogOptions};
+use crate::telemetry::{self, LogFormat, LogOptions};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
@@ -552,4 +552,17 @@ fn app_29_configz_shows_what_is_in_force() {
     let mut all: Vec<_> = given.effective.into_iter().map(|(flag, _)| flag).collect();
     all.sort();
     assert_eq!(flags, all);
+}
+
+#[test]
+fn app_14_every_flag_is_logged_from_verbosity_1_on() {
+    let logged = |arguments: &[&str]| {
+        let given = options(arguments);
+        telemetry::tests::logged(&given.logging, |_| given.announce())
+    };
+    assert_eq!(logged(&["--v=0"]), "");
+    assert!(logged(&["--node-sync-period=1s"]).contains("WARN"));
+    let log = logged(&["--v=1", "--cluster-name=edge"]);
+    assert_eq!(log.lines().count(), options(&[]).effective.len());
+    assert!(log.contains("FLAG: --cluster-name=\"edge\"") && log.contains("FLAG: --secure-port=\"10258\""), "{log}");
 }

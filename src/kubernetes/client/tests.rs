@@ -17,7 +17,7 @@ use super::rate::TokenBucket;
 use super::request::{Paced, Retries};
 use super::{
     ClientError, ClientFactory, ClusterAccess, NoRequestObserver, RequestObserver, RequestOutcome, RequestRate,
-    RequestRecord,
+    RequestRecord, until_well,
 };
 
 #[derive(Default)]
@@ -233,4 +233,34 @@ async fn app_03_outside_a_cluster_the_flags_are_named() {
         error.to_string(),
         "this is not a Pod with a service account, and neither --kubeconfig nor --master says where the cluster is"
     );
+}
+
+#[tokio::test]
+async fn rbac_08_a_server_that_comes_up_late_is_waited_for() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .and(has_path("/healthz"))
+        .respond_with(ResponseTemplate::new(500).set_body_string("[-]etcd failed"))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    let well = ResponseTemplate::new(200).set_body_string("ok");
+    Mock::given(method("GET")).and(has_path("/healthz")).respond_with(well).mount(&server).await;
+    let factory = ClientFactory::new(&at(&server), Arc::new(NoRequestObserver)).await.unwrap();
+    until_well(&factory.client("cloud-controller-manager")).await.unwrap();
+    assert_eq!(server.received_requests().await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stays_down_is_waited_for_ten_seconds() {
+    let access = ClusterAccess {
+        kubeconfig: None,
+        master: Some("http://127.0.0.1:1".parse().unwrap()),
+        rate: RequestRate::Unlimited,
+    };
+    let factory = ClientFactory::new(&access, Arc::new(NoRequestObserver)).await.unwrap();
+    let started = Instant::now();
+    let error = until_well(&factory.client("cloud-controller-manager")).await.unwrap_err();
+    assert_eq!(error.to_string(), "the API server did not say within 10 s that it is well");
+    assert_eq!(started.elapsed().as_secs(), 10);
 }

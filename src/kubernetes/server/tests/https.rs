@@ -421,7 +421,7 @@ async fn app_19_versions_of_http_and_tls() {
 }
 
 #[tokio::test]
-async fn app_32_the_server_ends_when_told() {
+async fn the_server_ends_when_told() {
     let setup = Setup::new().await;
     let client = client().build().unwrap();
     setup.ask(&client, Method::GET, "/healthz", &[]).await;
