@@ -9,15 +9,33 @@ use cloud_provider_equinix_metal::sandbox::kubernetes::{ApiConfig, KubernetesApi
 use kubernetes_answers::{FILES, Server, load};
 use pretty_assertions::assert_eq;
 
-#[tokio::test]
-async fn the_simulated_api_answers_as_a_real_one_did() {
-    for file in FILES {
-        let api = KubernetesApi::start(ApiConfig::default()).await.expect("a free port is there");
-        let mut server = Server::new(&api.url(), None);
-        for step in load(file) {
-            let answer = server.ask(&step).await;
-            assert_eq!(Some(answer), step.answer, "{file}: {}", step.name);
-        }
-        api.shutdown().await;
+/// Asks the steps of a file, in their order, of a fresh simulated server.
+async fn compare(file: &str) {
+    let api = KubernetesApi::start(ApiConfig::default()).await.expect("a free port is there");
+    let mut server = Server::new(&api.url(), None);
+    for step in load(file) {
+        let answer = server.ask(&step).await;
+        assert_eq!(Some(answer), step.answer, "{file}: {}", step.name);
     }
+    api.shutdown().await;
+}
+
+#[tokio::test]
+async fn services_are_answered_as_a_real_server_did() {
+    compare("services").await;
+}
+
+#[tokio::test]
+async fn other_resources_are_answered_as_a_real_server_did() {
+    compare("resources").await;
+}
+
+#[tokio::test]
+async fn custom_resources_are_answered_as_a_real_server_did() {
+    compare("custom_resources").await;
+}
+
+#[test]
+fn every_recorded_file_is_compared() {
+    assert_eq!(FILES, ["services", "resources", "custom_resources"]);
 }

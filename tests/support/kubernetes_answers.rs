@@ -5,13 +5,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 /// The recorded files, each a history of its own on a fresh server.
-pub(crate) const FILES: &[&str] = &["services", "resources"];
+pub(crate) const FILES: &[&str] = &["services", "resources", "custom_resources"];
+
+/// How long a real server may take until a step that waits is answered as it should be.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A request, and the answer to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +38,9 @@ pub(crate) struct Step {
     /// Parts of the answer that later steps use as `${NAME}`, by dotted path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     save: BTreeMap<String, String>,
+    /// The step is asked again until this is the status: what it waits for takes a real server a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u16>,
     /// What of the answer is compared: everything, or the part at a dotted path, or with `code` the status only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     compare: Option<String>,
@@ -81,6 +88,17 @@ impl Server {
 
     /// Asks one step, and keeps what later steps need.
     pub(crate) async fn ask(&mut self, step: &Step) -> Answer {
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            let answer = self.ask_once(step).await;
+            if step.until.is_none_or(|code| code == answer.code) || Instant::now() > deadline {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn ask_once(&mut self, step: &Step) -> Answer {
         let method = step.method.parse().expect("the method is one");
         let mut request = self.client.request(method, format!("{}{}", self.url, self.filled(&step.path)));
         request = request.header("Accept", step.accept.as_deref().unwrap_or("application/json"));

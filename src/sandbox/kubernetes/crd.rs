@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::api::Shared;
 use super::field_error::FieldError;
 use super::object;
-use super::registry::{Collection, Resource, Rules, Scope, Subresource, Verbs};
+use super::registry::{Collection, CustomType, PrinterColumn, Resource, Rules, Scope, Subresource, Verbs};
 use super::schema::CUSTOM_RESOURCE;
+use super::structural::Structural;
 use super::timestamp;
 
 /// Fills in the names that follow from others.
@@ -108,6 +109,7 @@ fn declared(definition: &Value) -> Vec<Resource> {
     served
         .map(|version| {
             let has_status = version["subresources"]["status"].is_object();
+            let schema = Structural::read(&version["schema"]["openAPIV3Schema"]);
             Resource {
                 group: text("spec.group"),
                 version: object::text(version, "name").to_owned(),
@@ -123,7 +125,25 @@ fn declared(definition: &Value) -> Vec<Resource> {
                 schema: CUSTOM_RESOURCE.to_owned(),
                 rules: Rules::CustomResource,
                 collection: Collection { group: text("spec.group"), plural: text("spec.names.plural") },
+                custom: Some(Arc::new(CustomType { schema, columns: columns(version) })),
             }
         })
         .collect()
+}
+
+/// The declared columns; the age when none is declared.
+fn columns(version: &Value) -> Vec<PrinterColumn> {
+    let text = |column: &Value, field: &str| object::text(column, field).to_owned();
+    let declared = object::items(version, "additionalPrinterColumns").iter().map(|column| PrinterColumn {
+        name: text(column, "name"),
+        kind: text(column, "type"),
+        path: text(column, "jsonPath"),
+        priority: column["priority"].as_i64().unwrap_or(0),
+    });
+    let columns: Vec<PrinterColumn> = declared.collect();
+    if !columns.is_empty() {
+        return columns;
+    }
+    let path = ".metadata.creationTimestamp".to_owned();
+    vec![PrinterColumn { name: "Age".to_owned(), kind: "date".to_owned(), path, priority: 0 }]
 }

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     Forbidden,
     /// The value is longer than allowed.
     TooLong,
+    /// The JSON type is wrong.
+    TypeInvalid(String),
 }
 
 /// A fault with its place.
@@ -39,6 +41,11 @@ impl FieldError {
     /// The value is malformed, or may not change.
     pub(crate) fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), fault: Fault::Invalid(value.into().to_string()), detail: detail.into() }
+    }
+
+    /// The JSON type is wrong.
+    pub(crate) fn type_invalid(field: impl Into<String>, found: &str, detail: impl Into<String>) -> Self {
+        Self { field: field.into(), fault: Fault::TypeInvalid(Value::from(found).to_string()), detail: detail.into() }
     }
 
     /// The value is none of `supported`, which must be sorted as the API lists them.
@@ -75,7 +82,7 @@ impl FieldError {
     pub(crate) fn body(&self) -> String {
         let (name, value) = match &self.fault {
             Fault::Required => ("Required value", None),
-            Fault::Invalid(value) => ("Invalid value", Some(value)),
+            Fault::Invalid(value) | Fault::TypeInvalid(value) => ("Invalid value", Some(value)),
             Fault::NotSupported(value) => ("Unsupported value", Some(value)),
             Fault::Duplicate(value) => ("Duplicate value", Some(value)),
             Fault::Forbidden => ("Forbidden", None),
@@ -100,6 +107,7 @@ impl FieldError {
             Fault::Duplicate(_) => "FieldValueDuplicate",
             Fault::Forbidden => "FieldValueForbidden",
             Fault::TooLong => "FieldValueTooLong",
+            Fault::TypeInvalid(_) => "FieldValueTypeInvalid",
         };
         json!({"reason": reason, "message": self.body(), "field": self.field})
     }

@@ -42,6 +42,7 @@ mod service_allocation;
 mod service_families;
 mod status;
 mod store;
+mod structural;
 mod table;
 mod target;
 mod timestamp;

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::structural::Structural;
+
 /// One served resource.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Resource {
@@ -33,6 +35,30 @@ pub(crate) struct Resource {
     pub(crate) rules: Rules,
     /// The collection that holds the objects, shared by both groups of events.
     pub(crate) collection: Collection,
+    /// What a CustomResourceDefinition says of the objects.
+    pub(crate) custom: Option<Arc<CustomType>>,
+}
+
+/// What a CustomResourceDefinition says of its objects.
+#[derive(Debug, PartialEq)]
+pub(crate) struct CustomType {
+    /// Their schema.
+    pub(crate) schema: Structural,
+    /// The columns of their table, without the name.
+    pub(crate) columns: Vec<PrinterColumn>,
+}
+
+/// A column of a table of custom objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PrinterColumn {
+    /// The title.
+    pub(crate) name: String,
+    /// The declared type, such as `string` or `date`.
+    pub(crate) kind: String,
+    /// Where the value is: a dotted path such as `.spec.auto`.
+    pub(crate) path: String,
+    /// 0 is always shown.
+    pub(crate) priority: i64,
 }
 
 /// Name of a stored collection: group and plural.
@@ -292,6 +318,7 @@ fn resource_of(row: &Row) -> Resource {
         schema: schema_name(row.group, row.kind),
         rules: row.rules,
         collection: Collection { group: stored_group.to_owned(), plural: row.plural.to_owned() },
+        custom: None,
     }
 }
 

@@ -50,6 +50,10 @@ pub(crate) fn one(request: &ResourceRequest, value: &Value) -> Result<Response<B
 pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Page) -> Result<Response<Body>, Refusal> {
     let resource = request.resource();
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
+    if resource.custom.is_some() {
+        // Lists of built-in kinds leave it out when there is no next page.
+        metadata["continue"] = json!("");
+    }
     if let Some((token, remaining)) = &page.next {
         metadata["continue"] = Value::from(token.clone());
         if let Some(remaining) = remaining {

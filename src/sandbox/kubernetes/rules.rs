@@ -16,7 +16,7 @@ use super::service_allocation::{self, Reservation};
 use super::status::Refusal;
 use super::validation::event::EventApi;
 use super::validation::{event, lease, metadata, node as node_validation, service as service_validation};
-use super::{crd, namespace, node, pod};
+use super::{crd, namespace, node, pod, structural};
 
 /// Fills in what the API's decoder fills in.
 pub(crate) fn default(resource: &Resource, value: &mut Value) {
@@ -80,6 +80,7 @@ pub(crate) fn prepare_update(resource: &Resource, part: Option<Subresource>, old
 /// Parts of an object that a path drops, as field managers must not come to own them.
 pub(crate) fn reset_fields(resource: &Resource, part: Option<Subresource>) -> &'static [&'static str] {
     match part {
+        Some(Subresource::Status) if resource.custom.is_some() => &["spec", "metadata"],
         Some(Subresource::Status) => &["spec"],
         Some(Subresource::Finalize) => &["status"],
         Some(Subresource::Token) => &[],
@@ -94,16 +95,16 @@ fn has_status(resource: &Resource) -> bool {
     resource.subresources.contains(&Subresource::Status)
 }
 
+/// Of a custom object, the path of the status changes nothing else, but for the account of who owns it.
 fn keep_all_but_status(old: &Value, new: &mut Value) {
-    let status = new.get("status").cloned();
-    let metadata = new.get("metadata").cloned();
-    *new = old.clone();
-    let members = object::members_mut(new);
-    match status {
-        Some(status) => members.insert("status".to_owned(), status),
-        None => members.remove("status"),
-    };
-    members.extend(metadata.map(|metadata| ("metadata".to_owned(), metadata)));
+    let mut kept = old.clone();
+    object::carry_over(object::members_mut(&mut kept), new, "status");
+    object::carry_over(object::metadata_mut(&mut kept), &new["metadata"], "managedFields");
+    *new = kept;
+}
+
+fn by_schema(resource: &Resource, value: &Value) -> Vec<FieldError> {
+    resource.custom.as_ref().map(|custom| structural::validate(value, &custom.schema)).unwrap_or_default()
 }
 
 /// Takes what the object needs from what the cluster has.
@@ -140,9 +141,8 @@ pub(crate) fn validate_create(resource: &Resource, value: &Value) -> Vec<FieldEr
         Rules::ConfigMap => config_map(value),
         Rules::CustomResourceDefinition => crd::validate(value),
         Rules::EndpointSlice => address_type(value),
-        Rules::Generic | Rules::Namespace | Rules::Secret | Rules::Pod | Rules::CustomResource | Rules::Review => {
-            Vec::new()
-        }
+        Rules::CustomResource => by_schema(resource, value),
+        Rules::Generic | Rules::Namespace | Rules::Secret | Rules::Pod | Rules::Review => Vec::new(),
     }
 }
 
@@ -171,7 +171,8 @@ pub(crate) fn validate_update(
         (Rules::Secret, _) => [immutable_type(old, new, "type"), immutable_data(old, new)].concat(),
         (Rules::EndpointSlice, _) => immutable_type(old, new, "addressType"),
         (Rules::CustomResourceDefinition, _) => crd::validate(new),
-        (Rules::Generic | Rules::Namespace | Rules::Pod | Rules::CustomResource | Rules::Review, _) => Vec::new(),
+        (Rules::CustomResource, _) => by_schema(resource, new),
+        (Rules::Generic | Rules::Namespace | Rules::Pod | Rules::Review, _) => Vec::new(),
     });
     errors
 }

@@ -20,6 +20,15 @@ type Column = (&'static str, &'static str, u8);
 
 /// The column definitions of a resource.
 pub(crate) fn columns(resource: &Resource) -> Vec<Value> {
+    if let Some(custom) = &resource.custom {
+        let name = json!({"name": "Name", "type": "string", "format": "name", "description": "", "priority": 0});
+        let declared = custom.columns.iter().map(|column| {
+            json!({
+                "name": column.name, "type": column.kind, "format": "", "description": "", "priority": column.priority,
+            })
+        });
+        return std::iter::once(name).chain(declared).collect();
+    }
     let definition = |(name, kind, priority): &Column| {
         let format = if *name == "Name" { "name" } else { "" };
         json!({"name": name, "type": kind, "format": format, "description": "", "priority": priority})
@@ -46,7 +55,8 @@ pub(crate) fn cells(resource: &Resource, value: &Value) -> Vec<Value> {
         Rules::Generic if resource.plural == "serviceaccounts" => {
             vec![name(), json!(object::items(value, "secrets").len()), age()]
         }
-        Rules::Generic | Rules::CustomResource | Rules::Review => vec![name(), age()],
+        Rules::CustomResource => custom_cells(resource, value),
+        Rules::Generic | Rules::Review => vec![name(), age()],
     }
 }
 
@@ -260,6 +270,18 @@ fn endpoint_slice_cells(slice: &Value) -> Vec<Value> {
         json!(join(endpoints)),
         json!(age(object::meta(slice, "creationTimestamp"))),
     ]
+}
+
+fn custom_cells(resource: &Resource, value: &Value) -> Vec<Value> {
+    let declared = resource.custom.iter().flat_map(|custom| &custom.columns).map(|column| {
+        let found = column.path.split('.').filter(|part| !part.is_empty()).fold(value, |value, part| &value[part]);
+        match (column.kind.as_str(), found) {
+            ("date", Value::String(time)) => json!(age(time)),
+            ("string", found) if !found.is_string() && !found.is_null() => json!(found.to_string()),
+            (_, found) => found.clone(),
+        }
+    });
+    std::iter::once(json!(object::meta(value, "name"))).chain(declared).collect()
 }
 
 fn endpoints(value: &Value) -> String {

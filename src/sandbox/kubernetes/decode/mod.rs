@@ -12,6 +12,7 @@ use super::registry::Resource;
 use super::request::options_kind;
 use super::schema::{self, SCHEMA};
 use super::status::Refusal;
+use super::structural;
 
 /// What to do with fields that no type knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,15 +91,19 @@ fn unreadable_json(body: &[u8], error: &serde_json::Error, kind: &str) -> String
         _ => error.to_string(),
     };
     let text = String::from_utf8_lossy(body);
-    let excerpt = match text.len() {
-        0 => "<empty>".to_owned(),
-        1..=30 => text.into_owned(),
-        _ => format!("{} ...", text.chars().take(30).collect::<String>()),
-    };
+    let excerpt = excerpt(&text);
     format!(
         "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: \
          {what} ({excerpt})"
     )
+}
+
+fn excerpt(text: &str) -> String {
+    match text.len() {
+        0 => "<empty>".to_owned(),
+        1..=30 => text.to_owned(),
+        _ => format!("{} ...", text.chars().take(30).collect::<String>()),
+    }
 }
 
 /// Brings a parsed body into the written form of `resource`.
@@ -119,7 +124,14 @@ pub(crate) fn decode(value: Value, resource: &Resource, validation: FieldValidat
 /// Says which value does not fit its type, or which fields are unknown if the client wants to be told.
 pub(crate) fn read(value: Value, resource: &Resource, validation: FieldValidation) -> Result<Decoded, String> {
     let decoded = schema::normalise(value, &resource.schema).map_err(|fault| fault.to_string())?;
-    let unknown: Vec<String> = decoded.unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
+    let (value, unknown) = match &resource.custom {
+        Some(custom) => {
+            let shaped = structural::shape(decoded.value, &custom.schema);
+            (shaped.value, [decoded.unknown, shaped.unknown].concat())
+        }
+        None => (decoded.value, decoded.unknown),
+    };
+    let unknown: Vec<String> = unknown.iter().map(|path| format!("unknown field {path:?}")).collect();
     let warnings = match validation {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Strict if !unknown.is_empty() => {
@@ -127,7 +139,7 @@ pub(crate) fn read(value: Value, resource: &Resource, validation: FieldValidatio
         }
         FieldValidation::Warn | FieldValidation::Strict => unknown,
     };
-    let mut value = decoded.value;
+    let mut value = value;
     let members = object::members_mut(&mut value);
     members.remove("kind");
     members.remove("apiVersion");
@@ -144,6 +156,13 @@ fn check_type(value: &Value, resource: &Resource) -> Result<(), Refusal> {
         )));
     }
     let kind = object::text(value, "kind");
+    if resource.custom.is_some() && kind.is_empty() {
+        let text = value.to_string();
+        return Err(Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {wanted}): Object 'Kind' is missing in '{text}' ({})",
+            excerpt(&text)
+        )));
+    }
     let version = object::text(value, "apiVersion");
     let right_kind = kind.is_empty() || kind == wanted;
     let right_version = version.is_empty() || version == resource.api_version();

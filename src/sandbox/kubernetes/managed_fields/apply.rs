@@ -12,7 +12,7 @@ use crate::sandbox::kubernetes::registry::{Resource, Subresource};
 use crate::sandbox::kubernetes::status::Refusal;
 
 /// The annotation in which client-side apply keeps its last configuration.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A configuration on its way into an object.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +42,7 @@ pub(crate) enum Force {
 /// has, or the same item twice.
 pub(crate) fn apply(application: &Application<'_>, live: Option<&Value>) -> Result<Value, Refusal> {
     let resource = application.resource;
-    let view = View::of_type(&resource.schema);
+    let view = View::of_resource(resource);
     check(application, view)?;
     let mut account = account_of(application, live, view)?;
     let before = live.map_or_else(|| empty_object(resource), strip_account);
@@ -155,7 +155,7 @@ fn allowed_conflicts(application: &Application<'_>, live: Option<&Value>) -> Fie
     let annotation = live.and_then(|live| live["metadata"]["annotations"][LAST_APPLIED].as_str());
     let last = annotation.filter(|_| application.manager == "kubectl").and_then(|text| serde_json::from_str(text).ok());
     let (Some(last), Some(live)) = (last, live) else { return FieldSet::default() };
-    let view = View::of_type(&application.resource.schema);
+    let view = View::of_resource(application.resource);
     let last: Value = last;
     let found = compare(&last, &strip_account(live), view);
     field_set(&last, view).difference(&found.modified).difference(&found.added).difference(&found.removed)

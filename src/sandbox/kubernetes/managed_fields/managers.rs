@@ -90,7 +90,7 @@ impl Managers {
     /// Writes the entries into an object, in the order of a real server.
     pub(super) fn write(mut self, value: &mut Value) {
         self.entries.retain(|entry| !entry.fields.is_empty());
-        self.entries.sort_by(|left, right| left.sort_key().cmp(&right.sort_key()));
+        self.entries.sort_by_key(Ownership::sort_key);
         let entries: Vec<Value> = self.entries.iter().map(write_entry).collect();
         let metadata = object::metadata_mut(value);
         match entries.is_empty() {

@@ -13,7 +13,7 @@ use super::registry::{Resource, Rules, Subresource};
 use super::schema;
 use super::{object, render, rules};
 
-pub(crate) use apply::{Application, Force, apply};
+pub(crate) use apply::{Application, Force, LAST_APPLIED, apply};
 use compare::compare;
 use managers::{Identity, Managers, Operation};
 use set::{FieldSet, Step};
@@ -48,7 +48,7 @@ fn account_for(resource: &Resource, old: Option<&Value>, new: &mut Value, writer
         // Nobody keeps account of this object until somebody applies to it.
         return;
     }
-    let view = View::of_type(&resource.schema);
+    let view = View::of_resource(resource);
     let reset = reset_fields(resource, writer.subresource);
     let found = compare(&before, &strip_account(new), view).without(&reset);
     let changed = found.modified.union(&found.added);

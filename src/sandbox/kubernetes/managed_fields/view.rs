@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::set::{FieldSet, Step};
-use crate::sandbox::kubernetes::schema::{Field, ListKind, Omit, SCHEMA, Scalar, Shape, TypeDef};
+use crate::sandbox::kubernetes::registry::Resource;
+use crate::sandbox::kubernetes::schema::{CUSTOM_RESOURCE, Field, ListKind, Omit, SCHEMA, Scalar, Shape, TypeDef};
+use crate::sandbox::kubernetes::structural::{Kind, Structural};
 
 /// How ownership divides a value.
 #[derive(Debug, Clone, Copy)]
@@ -22,12 +24,41 @@ pub(super) enum View<'a> {
     Keyed(&'a Shape, &'a [String]),
     /// By keys where it is a map; nothing more is known.
     Free,
+    /// By the members of a whole custom object.
+    Custom(&'a Structural),
+    /// By the members that a custom schema declares.
+    Declared(&'a Structural),
+    /// By the items that a custom schema describes, found by these fields.
+    DeclaredKeyed(Option<&'a Structural>, &'a [String]),
 }
 
 impl<'a> View<'a> {
     /// The view of a whole object.
+    pub(super) fn of_resource(resource: &'a Resource) -> Self {
+        match &resource.custom {
+            Some(custom) => Self::Custom(&custom.schema),
+            None => Self::of_type(&resource.schema),
+        }
+    }
+
+    /// The view of a type by its name.
     pub(super) fn of_type(name: &str) -> View<'static> {
         View::Struct(SCHEMA.get(name))
+    }
+
+    fn of_structural(schema: &'a Structural) -> Self {
+        match schema.kind {
+            Some(Kind::Object) if schema.atomic => Self::Leaf,
+            Some(Kind::Object) if schema.properties.is_empty() && schema.additional.is_none() => Self::Free,
+            Some(Kind::Object) => Self::Declared(schema),
+            Some(Kind::Array) => match &schema.list {
+                ListKind::Atomic => Self::Leaf,
+                ListKind::Set => Self::Set,
+                ListKind::Map(keys) => Self::DeclaredKeyed(schema.items.as_deref(), keys),
+            },
+            Some(Kind::String | Kind::Integer | Kind::Number | Kind::Boolean | Kind::IntOrString) => Self::Leaf,
+            None => Self::Free,
+        }
     }
 
     fn of_shape(shape: &'a Shape) -> Self {
@@ -55,44 +86,68 @@ impl<'a> View<'a> {
                 None => def.open.then_some(Self::Free),
             },
             Self::Map(element) => Some(Self::of_shape(element)),
+            Self::Custom(_) if matches!(name, "apiVersion" | "kind" | "metadata") => {
+                Self::of_type(CUSTOM_RESOURCE).member(name)
+            }
+            Self::Custom(schema) | Self::Declared(schema) => match schema.member(name) {
+                Some(schema) => Some(Self::of_structural(schema)),
+                None => schema.preserves_unknown.then_some(Self::Free),
+            },
             Self::Free => Some(Self::Free),
-            Self::Leaf | Self::Set | Self::Keyed(..) => None,
+            Self::Leaf | Self::Set | Self::Keyed(..) | Self::DeclaredKeyed(..) => None,
         }
     }
 
     /// Whether the member is a field that the type names.
     pub(super) fn names(self, member: &str) -> bool {
-        matches!(self, Self::Struct(def) if def.fields.contains_key(member))
+        match self {
+            Self::Struct(def) => def.fields.contains_key(member),
+            Self::Custom(schema) => {
+                schema.properties.contains_key(member) || matches!(member, "apiVersion" | "kind" | "metadata")
+            }
+            Self::Declared(schema) => schema.properties.contains_key(member),
+            Self::Leaf | Self::Map(_) | Self::Set | Self::Keyed(..) | Self::Free | Self::DeclaredKeyed(..) => false,
+        }
     }
 
     /// The view below an item of a list.
     pub(super) fn item(self) -> View<'a> {
         match self {
             Self::Keyed(element, _) => Self::of_shape(element),
-            Self::Leaf | Self::Struct(_) | Self::Map(_) | Self::Set | Self::Free => Self::Leaf,
+            Self::DeclaredKeyed(items, _) => items.map_or(Self::Free, Self::of_structural),
+            _ => Self::Leaf,
         }
     }
 
     /// Whether the value divides into members here.
     pub(super) fn divides_members(self, value: &Value) -> bool {
         match self {
-            Self::Struct(_) | Self::Map(_) => true,
+            Self::Struct(_) | Self::Map(_) | Self::Custom(_) | Self::Declared(_) => true,
             Self::Free => value.is_object(),
-            Self::Leaf | Self::Set | Self::Keyed(..) => false,
+            Self::Leaf | Self::Set | Self::Keyed(..) | Self::DeclaredKeyed(..) => false,
         }
     }
 
     /// Whether the value divides into items here.
     pub(super) fn divides_items(self) -> bool {
-        matches!(self, Self::Set | Self::Keyed(..))
+        matches!(self, Self::Set | Self::Keyed(..) | Self::DeclaredKeyed(..))
     }
 
     /// The step that leads to an item; says what is wrong with it when there is none.
     pub(super) fn step_to(self, item: &Value) -> Result<Step, String> {
         match (self, item) {
-            (Self::Keyed(element, keys), Value::Object(members)) => key_step(element, keys, members),
-            (Self::Keyed(..), Value::Null) => Err("associative list with keys may not have a null element".to_owned()),
-            (Self::Keyed(..), _) => Err("associative list with keys may not have non-map elements".to_owned()),
+            (Self::Keyed(element, keys), Value::Object(members)) => {
+                key_step(keys, members, |key| default_of(element, key))
+            }
+            (Self::DeclaredKeyed(items, keys), Value::Object(members)) => {
+                key_step(keys, members, |key| items?.properties.get(key)?.default.clone())
+            }
+            (Self::Keyed(..) | Self::DeclaredKeyed(..), Value::Null) => {
+                Err("associative list with keys may not have a null element".to_owned())
+            }
+            (Self::Keyed(..) | Self::DeclaredKeyed(..), _) => {
+                Err("associative list with keys may not have non-map elements".to_owned())
+            }
             (_, Value::Object(_)) => Err("associative list without keys has an element that's a map type".to_owned()),
             (_, Value::Null) => Err("associative list without keys has an element that's an explicit null".to_owned()),
             (_, item) => Ok(Step::value(item)),
@@ -100,10 +155,14 @@ impl<'a> View<'a> {
     }
 }
 
-fn key_step(element: &Shape, keys: &[String], members: &Map<String, Value>) -> Result<Step, String> {
+fn key_step(
+    keys: &[String],
+    members: &Map<String, Value>,
+    default_of: impl Fn(&str) -> Option<Value>,
+) -> Result<Step, String> {
     let mut found = BTreeMap::new();
     for key in keys {
-        let value = members.get(key).cloned().or_else(|| default_of(element, key));
+        let value = members.get(key).cloned().or_else(|| default_of(key));
         found.extend(value.map(|value| (key.clone(), value)));
     }
     match found.is_empty() {
@@ -187,7 +246,7 @@ pub(super) fn fault(value: &Value, view: View<'_>) -> Option<String> {
 fn check(value: &Value, view: View<'_>, path: &str, found: &mut Vec<String>) {
     match (view, value) {
         (_, Value::Null) => {}
-        (View::Struct(_) | View::Map(_), Value::Object(members)) => {
+        (View::Struct(_) | View::Map(_) | View::Custom(_) | View::Declared(_), Value::Object(members)) => {
             for (name, member) in members {
                 let path = format!("{path}.{name}");
                 match view.member(name) {
@@ -196,8 +255,10 @@ fn check(value: &Value, view: View<'_>, path: &str, found: &mut Vec<String>) {
                 }
             }
         }
-        (View::Struct(_) | View::Map(_), other) => found.push(format!("{path}: expected map, got {}", go_value(other))),
-        (View::Set | View::Keyed(..), Value::Array(items)) => {
+        (View::Struct(_) | View::Map(_) | View::Custom(_) | View::Declared(_), other) => {
+            found.push(format!("{path}: expected map, got {}", go_value(other)))
+        }
+        (View::Set | View::Keyed(..) | View::DeclaredKeyed(..), Value::Array(items)) => {
             let mut seen: Vec<Step> = Vec::new();
             for (index, item) in items.iter().enumerate() {
                 match view.step_to(item) {
@@ -212,7 +273,9 @@ fn check(value: &Value, view: View<'_>, path: &str, found: &mut Vec<String>) {
                 }
             }
         }
-        (View::Set | View::Keyed(..), other) => found.push(format!("{path}: expected list, got {}", go_value(other))),
+        (View::Set | View::Keyed(..) | View::DeclaredKeyed(..), other) => {
+            found.push(format!("{path}: expected list, got {}", go_value(other)))
+        }
         (View::Leaf | View::Free, _) => {}
     }
 }
@@ -221,7 +284,7 @@ fn check_member(member: &Value, view: View<'_>, name: &str, below: View<'_>, pat
     let shape = match view {
         View::Struct(def) => def.fields.get(name).map(|field| &field.shape),
         View::Map(element) => Some(element),
-        View::Leaf | View::Set | View::Keyed(..) | View::Free => None,
+        _ => None,
     };
     let wanted = match (shape, member) {
         (Some(Shape::Scalar(Scalar::String | Scalar::Time | Scalar::MicroTime | Scalar::Bytes)), other) => {

@@ -9,7 +9,7 @@ use crate::sandbox::kubernetes::api::Shared;
 use crate::sandbox::kubernetes::decode::{self, Decoded, FieldValidation};
 use crate::sandbox::kubernetes::events;
 use crate::sandbox::kubernetes::field_error::FieldError;
-use crate::sandbox::kubernetes::managed_fields::{self, Application, Force};
+use crate::sandbox::kubernetes::managed_fields::{self, Application, Force, LAST_APPLIED};
 use crate::sandbox::kubernetes::object;
 use crate::sandbox::kubernetes::registry::Resource;
 use crate::sandbox::kubernetes::request::ResourceRequest;
@@ -93,9 +93,26 @@ impl Apply {
             config: &self.config,
             force: self.force,
         };
-        let value = managed_fields::apply(&application, live)?;
-        let decoded = decode::decode(value, resource, FieldValidation::Ignore)?;
+        let mut value = managed_fields::apply(&application, live)?;
+        if request.manager == "kubectl" {
+            self.note_for_client_side(resource, &mut value);
+        }
+        let decoded = decode::read(value, resource, FieldValidation::Ignore).map_err(Refusal::plain_internal)?;
         Ok(Decoded { value: events::into_stored(decoded.value, resource), warnings: decoded.warnings })
+    }
+}
+
+impl Apply {
+    /// Keeps kubectl's client-side apply informed, where it has been used on the object.
+    fn note_for_client_side(&self, resource: &Resource, value: &mut Value) {
+        let annotation =
+            value.pointer_mut("/metadata/annotations").and_then(|annotations| annotations.get_mut(LAST_APPLIED));
+        let Some(annotation) = annotation else { return };
+        let mut config = object::with_type(&self.config, resource);
+        if let Some(annotations) = config.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
+        }
+        *annotation = Value::from(format!("{config}\n"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod apply;
 mod json;
+mod order;
 mod strategic;
 
 use serde_json::Value;
@@ -47,6 +48,7 @@ impl Patch {
                 parse_map(&request.body, "").map(Self::Strategic)
             }
             "application/apply-patch+yaml" => Apply::of(request).map(Self::Apply),
+            _ if request.resource().custom.is_some() => Err(Refusal::unsupported_custom_patch()),
             _ => Err(Refusal::unsupported_patch()),
         }
     }

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::order::{check_order, enforce_order, key_of};
 use crate::sandbox::kubernetes::schema::{Field, SCHEMA, Shape, TypeDef};
 use crate::sandbox::kubernetes::status::Refusal;
 
-const DIRECTIVE: &str = "$patch";
+pub(super) const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 const SET_ORDER: &str = "$setElementOrder/";
@@ -154,27 +155,6 @@ fn merge_ordered(
     Ok(())
 }
 
-/// The items of a patch come in the order that the directive names.
-fn check_order(patch: &Value, order: &[Value], key: Option<&str>) -> Result<(), Refusal> {
-    let items = patch.as_array().map(Vec::as_slice).unwrap_or_default();
-    if order.is_empty() {
-        return Ok(());
-    }
-    let mut named = order.iter();
-    for item in items.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
-        let same = |other: &Value| match key {
-            Some(key) => other.get(key).is_some() && other.get(key) == item.get(key),
-            None => other == item,
-        };
-        if !named.any(same) {
-            let (items, order) = (go_list(items), go_list(order));
-            let why = format!("The order in patch list:\n{items}\n doesn't match $setElementOrder list:\n{order}\n");
-            return Err(Refusal::plain_internal(why));
-        }
-    }
-    Ok(())
-}
-
 fn merge_list(
     mut before: Vec<Value>,
     patch: Vec<Value>,
@@ -224,41 +204,6 @@ fn merge_list(
     enforce_order(merged, &order, &before, Some(key))
 }
 
-/// Items that `order` names follow it; the others keep the order of `before`, interleaved as they were.
-fn enforce_order(
-    merged: Vec<Value>,
-    order: &[Value],
-    before: &[Value],
-    key: Option<&str>,
-) -> Result<Vec<Value>, Refusal> {
-    let same = |left: &Value, right: &Value| match key {
-        Some(key) => left.get(key).is_some() && left.get(key) == right.get(key),
-        None => left == right,
-    };
-    let place = |list: &[Value], item: &Value| list.iter().position(|other| same(other, item));
-    if let Some(key) = key {
-        merged.iter().try_for_each(|item| key_of(item, key).map(drop))?;
-    }
-    let (mut named, mut others): (Vec<Value>, Vec<Value>) =
-        merged.into_iter().partition(|item| place(order, item).is_some());
-    named.sort_by_key(|item| place(order, item));
-    others.sort_by_key(|item| place(before, item).unwrap_or(usize::MAX));
-    let mut out = Vec::with_capacity(named.len() + others.len());
-    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
-    loop {
-        let other_first = match (others.peek(), named.peek()) {
-            (None, None) => return Ok(out),
-            (Some(_), None) => true,
-            (None, Some(_)) => false,
-            (Some(other), Some(named)) => match (place(before, other), place(before, named)) {
-                (Some(other), Some(named)) => other < named,
-                (_, _) => false,
-            },
-        };
-        out.extend(if other_first { others.next() } else { named.next() });
-    }
-}
-
 fn delete_from(original: &mut Map<String, Value>, list: &str, deleted: &Value) {
     let deleted = deleted.as_array().map(Vec::as_slice).unwrap_or_default();
     if let Some(items) = original.get_mut(list).and_then(Value::as_array_mut) {
@@ -266,32 +211,9 @@ fn delete_from(original: &mut Map<String, Value>, list: &str, deleted: &Value) {
     }
 }
 
-fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, Refusal> {
-    item.get(key).ok_or_else(|| {
-        Refusal::plain_internal(format!("map: {} does not contain declared merge key: {key}", go_map(item)))
-    })
-}
-
 fn unknown_directive(directive: &Value) -> Refusal {
     let shown = directive.as_str().map_or_else(|| directive.to_string(), str::to_owned);
     Refusal::plain_internal(format!("unknown patch type: {shown} in map"))
-}
-
-/// A map as Go prints it.
-fn go_map(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let parts: Vec<String> = members.iter().map(|(key, value)| format!("{key}:{}", go_map(value))).collect();
-            format!("map[{}]", parts.join(" "))
-        }
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn go_list(items: &[Value]) -> String {
-    let shown: Vec<String> = items.iter().map(go_map).collect();
-    format!("[{}]", shown.join(" "))
 }
 
 /// New content takes no nulls along.

@@ -120,9 +120,10 @@ pub(crate) enum Scalar {
 }
 
 /// How the items of a list are told apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum ListKind {
     /// The list is one value.
+    #[default]
     Atomic,
     /// Items are their own keys.
     Set,

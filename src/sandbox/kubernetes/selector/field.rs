@@ -57,7 +57,13 @@ fn parse_term(text: &str, resource: &Resource) -> Result<Term, String> {
 
 fn not_supported(field: &str, resource: &Resource) -> String {
     match resource.rules {
-        Rules::Node | Rules::Event | Rules::Pod | Rules::Namespace | Rules::Secret | Rules::Service => {
+        Rules::Node
+        | Rules::Event
+        | Rules::Pod
+        | Rules::Namespace
+        | Rules::Secret
+        | Rules::Service
+        | Rules::CustomResource => {
             format!("field label not supported: {field}")
         }
         _ => format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),

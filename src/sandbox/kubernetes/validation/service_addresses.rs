@@ -52,7 +52,7 @@ pub(crate) fn changes(old: &Value, new: &Value) -> Vec<FieldError> {
     }
     let mut errors = address_changes(old, new);
     let (before, after) = (object::items(old, "spec.ipFamilies"), object::items(new, "spec.ipFamilies"));
-    if before.first().is_some() && before.first() != after.first() {
+    if !before.is_empty() && before.first() != after.first() {
         let value = new["spec"]["ipFamilies"].clone();
         errors.push(FieldError::invalid("spec.ipFamilies[0]", value, FIXED));
     } else if before.len() == 2 && after.len() == 2 && before[1] != after[1] {

@@ -14,7 +14,7 @@ use crate::sandbox::kubernetes::field_error::FieldError;
 use crate::sandbox::kubernetes::journal::Verb;
 use crate::sandbox::kubernetes::managed_fields::{self, Writer};
 use crate::sandbox::kubernetes::patch::Patch;
-use crate::sandbox::kubernetes::registry::{Resource, Rules};
+use crate::sandbox::kubernetes::registry::{Resource, Rules, Subresource};
 use crate::sandbox::kubernetes::request::ResourceRequest;
 use crate::sandbox::kubernetes::service_allocation::Reservation;
 use crate::sandbox::kubernetes::status::Refusal;
@@ -208,10 +208,14 @@ fn bump_generation(resource: &Resource, old: &Value, new: &mut Value) {
     if !resource.counts_generation() {
         return;
     }
+    let has_status = resource.rules != Rules::CustomResource || resource.subresources.contains(&Subresource::Status);
     let without = |value: &Value| {
         let mut members = value.as_object().cloned().unwrap_or_default();
         members.remove("metadata");
-        members.remove("status");
+        // Where the status has a path of its own, it does not count.
+        if has_status {
+            members.remove("status");
+        }
         members
     };
     if without(old) != without(new) {
