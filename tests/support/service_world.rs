@@ -26,7 +26,9 @@ use cloud_provider_equinix_metal::sandbox::kubernetes::{ApiConfig, KubernetesApi
 use cloud_provider_equinix_metal::sandbox::metal::{
     DeviceSeed, MetalSimulator, Project as Simulated, ReservationSnapshot, SimulatorConfig,
 };
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1 as api;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
@@ -37,6 +39,8 @@ use crate::control_plane::{ControlPlane, User};
 
 /// The key that the controller uses at Metal.
 const KEY: &str = "a-key";
+/// The ClusterRole of the manifests.
+const ROLE: &str = "system:cloud-controller-manager";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -206,6 +210,24 @@ impl World {
     /// Puts another backend in force.
     pub(crate) fn use_backend(&self, kind: &str) {
         self.policy.swap(policy_of(kind));
+    }
+
+    /// Has the controller's ClusterRole say nothing of a resource any more, and waits until that is so.
+    pub(crate) async fn take_rights_to(&self, resource: &str) {
+        let roles = Api::<ClusterRole>::all(self.user.clone());
+        let mut role = roles.get(ROLE).await.unwrap();
+        role.rules.as_mut().unwrap().retain(|rule| !rule.resources.iter().flatten().any(|named| named == resource));
+        roles.replace(ROLE, &PostParams::default(), &role).await.unwrap();
+        let reviews = Api::<SelfSubjectAccessReview>::all(self.controller.clone());
+        let review = json!({ "spec": { "resourceAttributes": {
+            "namespace": "default", "verb": "create", "resource": resource,
+        } } });
+        let review: SelfSubjectAccessReview = serde_json::from_value(review).unwrap();
+        self.until("the right is gone", || async {
+            let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
+            answer.status.is_some_and(|status| !status.allowed)
+        })
+        .await;
     }
 
     /// Starts the controller, with clients of its own.

@@ -22,6 +22,9 @@ const SPAM_REFILL: Duration = Duration::from_secs(300);
 /// Things remembered of each sort; the least recently used goes first.
 const REMEMBERED: usize = 4096;
 
+/// Characters of an object's name, at most.
+const LONGEST_NAME: usize = 253;
+
 /// What to write.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Emission {
@@ -132,7 +135,7 @@ impl Correlator {
 
     fn count(&mut self, same: Same, about: &ObjectReference, now: &Time) -> Written {
         let written = self.written.entry(same, || Written {
-            name: format!("{}.{:x}", about.name.as_deref().unwrap_or_default(), now.0.as_nanosecond()),
+            name: event_name(about.name.as_deref().unwrap_or_default(), now),
             count: 0,
             first: now.clone(),
         });
@@ -163,6 +166,13 @@ impl About {
             uid: about.uid.clone(),
         }
     }
+}
+
+/// As other components name their Events, within the longest name that an object may have.
+fn event_name(object: &str, now: &Time) -> String {
+    let stamp = format!("{:x}", now.0.as_nanosecond());
+    let kept: String = object.chars().take(LONGEST_NAME - 1 - stamp.len()).collect();
+    format!("{}.{stamp}", kept.trim_end_matches(['.', '-']))
 }
 
 fn build(component: &'static str, event: NewEvent, folded: bool, written: Written, now: &Time) -> Event {
@@ -328,6 +338,14 @@ mod tests {
                 "reportingComponent": "service-controller", "reportingInstance": "",
             })
         );
+    }
+
+    #[test]
+    fn the_longest_name_of_an_object_still_makes_a_name_of_an_event() {
+        let name = format!("{}.{}", "a".repeat(235), "b".repeat(17));
+        let now = Time(jiff::Timestamp::from_second(1_800_000_000).expect("in range"));
+        let event = event_name(&name, &now);
+        assert_eq!(event, format!("{}.{:x}", "a".repeat(235), 1_800_000_000_000_000_000_u64));
     }
 
     #[test]

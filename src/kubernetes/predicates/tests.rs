@@ -157,6 +157,9 @@ fn svc_05_cleanup_needs_our_finalizer_and_an_end() {
     }
 }
 
+/// Changes a Service.
+type Change = Box<dyn Fn(&mut Service)>;
+
 #[test]
 fn svc_09_11_what_has_a_load_balancer_ensured_again() {
     let before = service(json!({}));
@@ -165,7 +168,7 @@ fn svc_09_11_what_has_a_load_balancer_ensured_again() {
         move |service: &mut Service| change(service.ports.first_mut().expect("there are two"))
     };
     let set = |change: fn(&mut Service)| change;
-    let cases: Vec<(&str, Box<dyn Fn(&mut Service)>)> = vec![
+    let cases: Vec<(&str, Change)> = vec![
         ("source ranges", Box::new(set(|s| s.source_ranges.push("10.0.0.0/8".into())))),
         ("session affinity", Box::new(set(|s| s.session_affinity = "ClientIP".into()))),
         ("its configuration", Box::new(set(|s| s.session_affinity = "None:90".into()))),

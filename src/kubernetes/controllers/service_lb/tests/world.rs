@@ -388,7 +388,10 @@ struct LoggedEvents(Log);
 impl EventSink for LoggedEvents {
     fn record(&self, event: NewEvent) {
         let about = event.about.name.unwrap_or_default();
-        let failure = event.reason.ends_with("Failed").then(|| format!(": {}", event.message)).unwrap_or_default();
+        let failure = match event.reason.ends_with("Failed") {
+            true => format!(": {}", event.message),
+            false => String::new(),
+        };
         let line = format!("event {} {} {about}{failure}", event.severity.as_str(), event.reason);
         self.0.lock().expect("no panic").push(line);
     }
