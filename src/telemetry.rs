@@ -262,7 +262,8 @@ pub(crate) mod tests {
 
     #[test]
     fn dep_16_app_14_verbosity_decides_what_is_logged() {
-        let rows: [(i32, &[(&str, i32)], &str); 9] = [
+        type Row = (i32, &'static [(&'static str, i32)], &'static str);
+        let rows: [Row; 9] = [
             (-1, &[], "e w i hw"),
             (0, &[], "e w i hw"),
             (1, &[], "e w i hw"),

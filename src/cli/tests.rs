@@ -32,7 +32,8 @@ fn answer(arguments: &[&str]) -> String {
 
 #[test]
 fn app_01_every_way_to_write_a_flag() {
-    let rows: [(&[&str], fn(&RunOptions) -> String, &str); 17] = [
+    type Row = (&'static [&'static str], fn(&RunOptions) -> String, &'static str);
+    let rows: [Row; 17] = [
         (&["--cluster-name=a"], name, "a"),
         (&["--cluster-name", "a"], name, "a"),
         (&["--cluster_name=a"], name, "a"),

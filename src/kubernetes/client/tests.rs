@@ -130,7 +130,8 @@ async fn obs_07_every_attempt_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_repeated_and_what_is_not() {
-    let rows: [(&[(u16, Option<&'static str>)], Retries, Result<u16, &str>, u64); 7] = [
+    type Row = (&'static [(u16, Option<&'static str>)], Retries, Result<u16, &'static str>, u64);
+    let rows: [Row; 7] = [
         (&[(429, Some("1")), (200, None)], Retries::Never, Ok(429), 0),
         (&[(429, None), (200, None)], Retries::WhenAsked, Ok(429), 0),
         (&[(500, Some("1")), (200, None)], Retries::WhenAsked, Ok(200), 1),
