@@ -115,7 +115,7 @@ RUN_BENCHES = $(STAMP) $(RELEASE_ENV) $(CARGO) bench --locked --target $(TARGET)
 e2e: ## Run the integration suites against a real etcd and kube-apiserver
 	@KUBEBUILDER_ASSETS="$$(tests/e2e-assets/build.sh)" && export KUBEBUILDER_ASSETS && \
 	E2E_CLUSTER=real $(CARGO) test --locked $(addprefix --test ,$(E2E_SUITES))
-E2E_SUITES ?= control_plane kubernetes_answers_real services $(if $(wildcard tests/cluster tests/cluster.rs),cluster)
+E2E_SUITES ?= control_plane kubernetes_answers_real operations services $(if $(wildcard tests/cluster tests/cluster.rs),cluster)
 
 ##@ More checks
 .PHONY: fmt-check doc race e2e-assets bench-smoke image-test
