@@ -1,5 +1,7 @@
 //! The policy as its author meets it: the checked-in schema, the examples, what each mistake says, and what is decided.
 
+#![allow(clippy::panic, reason = "a test that cannot go on fails")]
+
 #[path = "policy/command.rs"]
 mod command;
 #[path = "policy/corpus.rs"]
@@ -16,3 +18,5 @@ mod robust;
 mod schema;
 #[path = "policy/service.rs"]
 mod service;
+#[path = "policy/support.rs"]
+mod support;

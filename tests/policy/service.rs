@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cloud_provider_equinix_metal::domain::{Protocol, Service, ServiceKey, ServicePort, ServiceType, TrafficPolicy};
 
 /// A Service of type LoadBalancer with one port 80.
-pub fn service(namespace: &str, name: &str) -> Service {
+pub(crate) fn service(namespace: &str, name: &str) -> Service {
     Service {
         key: ServiceKey::new(namespace, name),
         uid: "u1".into(),
@@ -30,7 +30,7 @@ pub fn service(namespace: &str, name: &str) -> Service {
 }
 
 /// A TCP port.
-pub fn port(number: u16) -> ServicePort {
+pub(crate) fn port(number: u16) -> ServicePort {
     ServicePort {
         name: String::new(),
         protocol: Protocol::Tcp,
@@ -42,6 +42,6 @@ pub fn port(number: u16) -> ServicePort {
 }
 
 /// Labels.
-pub fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+pub(crate) fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }

@@ -114,27 +114,27 @@ pub struct NodeRule {
 pub struct NodeMatch {
     /// Globs on the server type; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["g2.*"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["g2.*"])]
     pub plans: Option<Vec<String>>,
     /// Globs on the tags of the device; one tag must match one of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["gpu"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["gpu"])]
     pub tags: Option<Vec<String>>,
     /// Globs on the metro of the device; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["da"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["da"])]
     pub metros: Option<Vec<String>>,
     /// Globs on the facility of the device; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["da*"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["da*"])]
     pub facilities: Option<Vec<String>>,
     /// Globs on the hostname of the device; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["worker-*"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["worker-*"])]
     pub hostnames: Option<Vec<String>>,
     /// Regular expression that one whole tag must match; values of the rule may use its named groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), example = &"rack=(?<rack>[a-z0-9-]+)")]
+    #[schemars(length(min = 1, max = 1024), example = &"rack=(?<rack>[a-z0-9-]+)")]
     pub tag_pattern: Option<String>,
 }
 

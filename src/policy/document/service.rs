@@ -107,15 +107,15 @@ struct ServiceRuleFields {
 pub struct ServiceMatch {
     /// Globs on the Namespace; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["legacy-*"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["legacy-*"])]
     pub namespaces: Option<Vec<String>>,
     /// Globs on the name of the Service; one must match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["ingress-*"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["ingress-*"])]
     pub names: Option<Vec<String>>,
     /// Globs on `spec.loadBalancerClass`; one must match, and a Service without a class does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), inner(length(min = 1)), example = ["metal.equinix.com/internal"])]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 253)), example = ["metal.equinix.com/internal"])]
     pub load_balancer_classes: Option<Vec<String>>,
     /// Selector on the labels of the Namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ pub struct ServiceMatch {
     /// An expression in CEL that must be true. `service` has the shape of the Kubernetes object: `service.metadata`
     /// and `service.spec`. An expression that fails, as on a label that is not there, does not match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1), example = &"service.spec.ports.all(p, p.port == 443)")]
+    #[schemars(length(min = 1, max = 2048), example = &"service.spec.ports.all(p, p.port == 443)")]
     pub expression: Option<String>,
 }
 

@@ -33,6 +33,11 @@ const FUNCTIONS: &[(&str, &[Type], Type)] = &[
 /// Macros are written like functions and are gone once an expression is read; they are here to be suggested.
 const MACROS: &[&str] = &["has", "all", "exists", "exists_one", "filter", "map"];
 
+/// Each loop inside of another multiplies the work.
+const MOST_LOOPS: usize = 2;
+/// Its variables and its result so far.
+const NAMES_OF_A_LOOP: usize = 3;
+
 /// Checks that an expression is true or false, and refers only to what there is.
 pub(super) fn check(program: &Program, text: &str) -> Result<(), ExpressionFault> {
     let mut checker = Checker { program, text, scope: vec![("service".to_owned(), Type::Object(&SERVICE))] };
@@ -140,10 +145,13 @@ impl Checker<'_> {
             other => other,
         };
         let depth = self.scope.len();
-        self.scope.push((comprehension.iter_var.clone(), item));
-        if let Some(second) = &comprehension.iter_var2 {
-            self.scope.push((second.clone(), Type::Any));
+        if depth > MOST_LOOPS * NAMES_OF_A_LOOP {
+            let expected = format!("at most {MOST_LOOPS} loops inside of each other");
+            return Err(self.fault(&comprehension.iter_range, expected, "one more"));
         }
+        self.scope.push((comprehension.iter_var.clone(), item));
+        let second = comprehension.iter_var2.clone().unwrap_or_else(|| "@none".to_owned());
+        self.scope.push((second, Type::Any));
         self.scope.push((comprehension.accu_var.clone(), accumulated));
         self.type_of(&comprehension.loop_cond)?;
         self.type_of(&comprehension.loop_step)?;

@@ -1,6 +1,7 @@
 //! Expressions in CEL that say whether a rule applies to a Service.
 
 mod check;
+mod depth;
 mod subject;
 mod types;
 
@@ -11,8 +12,10 @@ use cel::{Env, Program, Value};
 
 pub(super) use subject::ExpressionSubject;
 
-/// Longest expression that is read.
-const MAX_BYTES: usize = 4096;
+/// Longest expression that is read. Reading one takes stack in proportion.
+const MAX_BYTES: usize = 2048;
+/// Deepest expression that is kept. Running one takes much stack for each level.
+const MAX_DEPTH: usize = 32;
 
 /// An expression that was read and is well typed.
 pub struct Expression {
@@ -54,6 +57,15 @@ impl Expression {
             });
         }
         let program = Program::compile(text).map_err(|errors| syntax_fault(&errors, text))?;
+        if !depth::is_within(program.expression(), MAX_DEPTH) {
+            return Err(ExpressionFault {
+                from: 0,
+                length: 1,
+                expected: format!("an expression of at most {MAX_DEPTH} levels; several rules may share the work"),
+                found: "a deeper one".to_owned(),
+                suggestion: None,
+            });
+        }
         check::check(&program, text)?;
         Ok(Self { text: text.to_owned(), program })
     }
@@ -115,3 +127,6 @@ fn byte_at(text: &str, line: isize, column: isize) -> usize {
     let within = rest.char_indices().nth(column - 1).map_or(rest.len(), |(at, _)| at);
     (start + within).min(text.len().saturating_sub(1))
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn take(&mut self, event: Event<'_>, span: Span, text: &str) -> Result<(), Finding> {
+    pub(super) fn take(&mut self, event: Event<'_>, span: Span, text: &str) -> Result<(), Box<Finding>> {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
                 let tag = tag.as_deref();
@@ -63,7 +63,7 @@ impl Builder {
         }
     }
 
-    fn open(&mut self, start: Span, anchor: usize, shape: Shape) -> Result<(), Finding> {
+    fn open(&mut self, start: Span, anchor: usize, shape: Shape) -> Result<(), Box<Finding>> {
         if self.frames.len() >= MAX_DEPTH {
             return Err(self.finding(
                 start,
@@ -77,7 +77,7 @@ impl Builder {
         Ok(())
     }
 
-    fn close(&mut self, end: Span) -> Result<(), Finding> {
+    fn close(&mut self, end: Span) -> Result<(), Box<Finding>> {
         let Some(frame) = self.frames.pop() else {
             return Ok(());
         };
@@ -95,7 +95,7 @@ impl Builder {
         Ok(())
     }
 
-    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Finding> {
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Box<Finding>> {
         let Some((node, size)) = self.anchors.get(&anchor) else {
             return Err(self.finding(
                 span,
@@ -109,7 +109,7 @@ impl Builder {
     }
 
     /// Counts before anything is copied, so that aliases of aliases cannot grow beyond the bound.
-    fn count(&mut self, more: usize, span: Span) -> Result<(), Finding> {
+    fn count(&mut self, more: usize, span: Span) -> Result<(), Box<Finding>> {
         self.nodes += more;
         match self.nodes > MAX_NODES {
             false => Ok(()),
@@ -122,7 +122,7 @@ impl Builder {
         }
     }
 
-    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Finding> {
+    fn place(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Box<Finding>> {
         self.count(size, node.span)?;
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
@@ -157,11 +157,11 @@ impl Builder {
         }
     }
 
-    fn place_root(&mut self, node: Node) -> Result<(), Finding> {
+    fn place_root(&mut self, node: Node) -> Result<(), Box<Finding>> {
         let is_null = |node: &Node| matches!(&node.content, Content::Scalar { value: Value::Null, .. });
         match &self.root {
             Some(first) if !is_null(first) && !is_null(&node) => {
-                Err(text_finding(node.span, FaultCode::DocumentCount, "one document", "a second one"))
+                Err(Box::new(text_finding(node.span, FaultCode::DocumentCount, "one document", "a second one")))
             }
             Some(first) if !is_null(first) => Ok(()),
             Some(_) | None => {
@@ -195,18 +195,24 @@ impl Builder {
         })
     }
 
-    fn finding(&self, span: Span, code: FaultCode, expected: impl Into<String>, found: impl Into<String>) -> Finding {
-        Finding {
+    fn finding(
+        &self,
+        span: Span,
+        code: FaultCode,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Box<Finding> {
+        Box::new(Finding {
             place: Place::Text(span, self.pointer()),
             code,
             severity: Severity::Error,
             expected: expected.into(),
             found: found.into(),
             suggestion: None,
-        }
+        })
     }
 
-    fn unknown_tag(&self, span: Span) -> Finding {
+    fn unknown_tag(&self, span: Span) -> Box<Finding> {
         self.finding(
             span,
             FaultCode::Syntax,

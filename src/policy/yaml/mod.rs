@@ -53,10 +53,10 @@ fn read_text(text: &str) -> Reading {
     while let Some(next) = parser.next_event() {
         let step = match next {
             Ok((event, span)) => builder.take(event, span_of(span.start, span.end), text),
-            Err(error) => Err(syntax(&error, text)),
+            Err(error) => Err(Box::new(syntax(&error, text))),
         };
         if let Err(finding) = step {
-            builder.findings.push(finding);
+            builder.findings.push(*finding);
             return Reading { root: None, findings: builder.findings };
         }
     }
