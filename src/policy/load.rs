@@ -84,7 +84,13 @@ fn assess(
     let within_unsupported =
         |finding: &Finding| unsupported.iter().any(|one| finding.place.pointer().is_within(one.place.pointer()));
     let remainder = match misfits.is_empty() {
-        true => remainder::whole(value.clone()),
+        true => match remainder::whole(value.clone()) {
+            Ok(remainder) => Some(remainder),
+            Err(error) => {
+                findings.push(beyond_types(&error));
+                None
+            }
+        },
         false if misfits.len() > MANY => None,
         false => remainder::of(value, &misfits),
     };
@@ -93,6 +99,18 @@ fn assess(
     match remainder {
         None => Err(source.faults(findings)),
         Some(remainder) => conclude(&remainder, findings, source, defaults),
+    }
+}
+
+/// What the schema lets pass and the types do not hold; there is no such value known.
+fn beyond_types(error: &serde_json::Error) -> Finding {
+    Finding {
+        place: Place::Value(Pointer::root()),
+        code: FaultCode::InvalidValue,
+        severity: Severity::Error,
+        expected: "values that fit their fields".to_owned(),
+        found: error.to_string(),
+        suggestion: None,
     }
 }
 

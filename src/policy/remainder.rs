@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::tree::{Finding, Place};
 use super::{Document, FaultCode, Pointer};
@@ -39,7 +39,7 @@ pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
         let mut more: Vec<Pointer> =
             super::shape::check(&pruned).into_iter().map(|finding| original(&left, finding.place.pointer())).collect();
         if more.is_empty() {
-            let document = serde_json::from_value(pruned).ok()?;
+            let document = serde_json::from_value(with_whole_numbers(pruned)).ok()?;
             let missing = removed.into_iter().chain(meant).collect();
             return Some(Remainder { document, missing, left });
         }
@@ -49,9 +49,26 @@ pub(super) fn of(value: &Value, findings: &[Finding]) -> Option<Remainder> {
 }
 
 /// The whole of a value that fits the schema.
-pub(super) fn whole(value: Value) -> Option<Remainder> {
-    let document = serde_json::from_value(value).ok()?;
-    Some(Remainder { document, missing: BTreeSet::new(), left: HashMap::new() })
+pub(super) fn whole(value: Value) -> Result<Remainder, serde_json::Error> {
+    let document = serde_json::from_value(with_whole_numbers(value))?;
+    Ok(Remainder { document, missing: BTreeSet::new(), left: HashMap::new() })
+}
+
+/// To JSON Schema 40.0 is a whole number, to serde it is not.
+fn with_whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => Value::Number(whole_number(&number).unwrap_or(number)),
+        Value::Array(items) => Value::Array(items.into_iter().map(with_whole_numbers).collect()),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(key, value)| (key, with_whole_numbers(value))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+fn whole_number(number: &Number) -> Option<Number> {
+    let float = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0)?;
+    format!("{float:.0}").parse::<i64>().ok().map(Number::from)
 }
 
 impl Remainder {

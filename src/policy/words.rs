@@ -45,13 +45,12 @@ pub(super) fn is_secret(pointer: &Pointer) -> bool {
     pointer.steps().any(|step| names_a_secret(&step))
 }
 
-/// Whether a key may hold a secret. A key that says where one is kept does not hold it.
+/// Whether what a key is called says that it may hold a secret.
 pub(super) fn names_a_secret(key: &str) -> bool {
     let key = key.to_lowercase();
     ["password", "passwd", "secret", "token", "apikey", "authkey", "md5", "bgppass"]
         .iter()
         .any(|word| key.contains(word))
-        && !["secretkeyref"].contains(&key.as_str())
 }
 
 fn joined<'a>(names: impl IntoIterator<Item = &'a str>, word: &str) -> String {

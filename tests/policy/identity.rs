@@ -43,6 +43,7 @@ fn the_hash_is_of_the_meaning() {
             "  addressPools: []\n  loadBalancers: [{ name: vip, kubeVip: {} }]\n  bgp: { localASN: 65001, peerASN: 65530 }\n  \
              nodes: { topology: { region: Metro } }\n  rollout: { onPoolChange: Keep }\n",
         ),
+        ("a whole fraction", "  bgp: { localASN: 65001.0 }\n  loadBalancers: [{ name: vip, kubeVip: {} }]\n"),
         ("aliases", "  loadBalancers: [{ name: &n vip, kubeVip: {} }]\n  bgp: { localASN: 65001 }\n"),
     ];
     for (name, spec) in same {

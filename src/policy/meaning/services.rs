@@ -174,13 +174,13 @@ fn check_assign(assign: &Assign, names: &Names<'_>, at: &Pointer, report: &mut R
     let balancer = names.balancers.iter().find(|balancer| balancer.name == assign.load_balancer);
     if balancer.is_none() && !names.balancers_incomplete {
         let known = names.balancers.iter().map(|balancer| balancer.name.as_str());
-        unknown_name(&assign.load_balancer, known, at.key("loadBalancer"), "load balancer", report);
+        unknown_name(&assign.load_balancer, known, at.key("loadBalancer"), "a load balancer", report);
     }
     let pool_at = at.key("addressPool");
     match &assign.address_pool {
         Some(pool) => {
             if !names.pools.contains(&pool.as_str()) && !names.pools_incomplete {
-                unknown_name(pool, names.pools.iter().copied(), pool_at.clone(), "address pool", report);
+                unknown_name(pool, names.pools.iter().copied(), pool_at.clone(), "an address pool", report);
             }
             if let Some(balancer) = balancer.filter(|balancer| balancer.kind.chooses_addresses()) {
                 report.error(
@@ -223,10 +223,9 @@ fn unknown_name<'a>(
     report: &mut Report<'_>,
 ) {
     let expected = match known.clone().next() {
-        None => format!("the name of a {what}, of which the policy has none"),
-        Some(_) => format!("the name of a {what}: {}", one_of(known.clone())),
+        None => format!("the name of {what}, of which the policy has none"),
+        Some(_) => format!("the name of {what}: {}", one_of(known.clone())),
     };
-    let expected = expected.replace("of a address", "of an address");
     report.error(Place::Value(at), FaultCode::UnknownName, expected, quote(found)).suggest(nearest(found, known));
 }
 
