@@ -248,7 +248,8 @@ async fn the_journal_says_who_asked_for_what() {
         .unwrap();
     services.patch_status("a", &PatchParams::default(), &Patch::Merge(json!({"status": {}}))).await.unwrap();
     services.get_opt("b").await.unwrap();
-    let rows: Vec<(Verb, String, Option<String>, u16, Option<String>)> = api
+    type Row = (Verb, String, Option<String>, u16, Option<String>);
+    let rows: Vec<Row> = api
         .store()
         .journal()
         .into_iter()

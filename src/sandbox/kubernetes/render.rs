@@ -13,7 +13,6 @@ use super::object;
 use super::registry::{Resource, Rules};
 use super::request::ResourceRequest;
 use super::server;
-use super::status::Refusal;
 use super::store::Object;
 use super::table;
 
@@ -27,27 +26,21 @@ pub(crate) struct Page {
 }
 
 /// One object.
-///
-/// # Errors
-/// None at present; kept with the refusals of its callers.
-pub(crate) fn one(request: &ResourceRequest, value: &Value) -> Result<Response<Body>, Refusal> {
+pub(crate) fn one(request: &ResourceRequest, value: &Value) -> Response<Body> {
     let resource = request.resource();
     let body = match request.representation {
-        Representation::Full => return Ok(json_bytes(typed_json(resource, value))),
+        Representation::Full => return json_bytes(typed_json(resource, value)),
         Representation::Metadata => partial(value, "PartialObjectMetadata"),
         Representation::Table(rows) => {
             let metadata = json!({"resourceVersion": object::meta(value, "resourceVersion")});
             table(resource, std::slice::from_ref(value), rows, &metadata, table::Columns::Shown)
         }
     };
-    Ok(server::json(StatusCode::OK, &body))
+    server::json(StatusCode::OK, &body)
 }
 
 /// A list.
-///
-/// # Errors
-/// None at present; kept with the refusals of its callers.
-pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Page) -> Result<Response<Body>, Refusal> {
+pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Page) -> Response<Body> {
     let resource = request.resource();
     let mut metadata = json!({"resourceVersion": page.revision.to_string()});
     if resource.custom.is_some() {
@@ -61,7 +54,7 @@ pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Pa
         }
     }
     let body = match request.representation {
-        Representation::Full => return Ok(json_bytes(full_list(resource, objects, &metadata))),
+        Representation::Full => return json_bytes(full_list(resource, objects, &metadata)),
         Representation::Metadata => {
             let items: Vec<Value> =
                 objects.iter().map(|object| partial(&object.value, "PartialObjectMetadata")).collect();
@@ -72,7 +65,7 @@ pub(crate) fn many(request: &ResourceRequest, objects: &[Arc<Object>], page: &Pa
             table(resource, &values, rows, &metadata, table::Columns::Shown)
         }
     };
-    Ok(server::json(StatusCode::OK, &body))
+    server::json(StatusCode::OK, &body)
 }
 
 /// The object of a watch event.

@@ -58,19 +58,31 @@ pub(crate) fn reserve<'a>(
     let before = old.map(Claims::of).unwrap_or_default();
     let mut taken = Vec::new();
     let completed = super::service_families::complete(allocations.families(), old, new)
+        .map_err(Lack::Wrong)
         .and_then(|()| addresses(&mut allocations, old, new, &mut taken))
         .and_then(|()| ports(&mut allocations, old, new, &mut taken));
-    if let Err(errors) = completed {
+    if let Err(lack) = completed {
         for step in taken {
             allocations.release(&step, &Claims::default());
         }
-        return Err(Refusal::invalid(resource, &name, &errors));
+        return Err(match lack {
+            Lack::Wrong(errors) => Refusal::invalid(resource, &name, &errors),
+            Lack::Failure(message) => Refusal::internal(&message),
+        });
     }
     drop(allocations);
     Ok(Reservation { shared, before, taken: Claims::of(new), committed: false })
 }
 
-type Given = Result<(), Vec<FieldError>>;
+/// Why a Service was not completed.
+enum Lack {
+    /// What it asks for is wrong.
+    Wrong(Vec<FieldError>),
+    /// A real server calls it a failure of its own.
+    Failure(String),
+}
+
+type Given = Result<(), Lack>;
 
 /// A client that leaves out what was allocated means to keep it.
 fn keep_allocated(old: &Value, new: &mut Value) {
@@ -143,7 +155,7 @@ fn addresses(allocations: &mut Allocations, old: Option<&Value>, new: &mut Value
         let given = allocations.address(family, asked).map_err(|fault| {
             let what = asked.map(|address| format!(" {address}")).unwrap_or_default();
             let why = format!("failed to allocate IP{what}: {fault}");
-            vec![FieldError::invalid("spec.clusterIPs", new["spec"]["clusterIPs"].clone(), why)]
+            Lack::Wrong(vec![FieldError::invalid("spec.clusterIPs", new["spec"]["clusterIPs"].clone(), why)])
         })?;
         taken.push(Claims::address(given));
         match ips.get_mut(index) {
@@ -177,7 +189,7 @@ fn ports(allocations: &mut Allocations, old: Option<&Value>, new: &mut Value, ta
                 None => {
                     let given = allocations.port(asked).map_err(|fault| {
                         let field = format!("spec.ports[{index}].nodePort");
-                        vec![FieldError::invalid(field, asked.unwrap_or(0), fault.to_string())]
+                        Lack::Wrong(vec![FieldError::invalid(field, asked.unwrap_or(0), fault.to_string())])
                     })?;
                     taken.push(Claims::port(given));
                     given
@@ -203,8 +215,7 @@ fn health_check_port(
     let asked = asked.and_then(|number| u16::try_from(number).ok());
     let given = allocations.port(asked).map_err(|fault| {
         let number = asked.unwrap_or(0);
-        let why = format!("failed to allocate requested HealthCheck NodePort {number}: {fault}");
-        vec![FieldError::invalid("spec.healthCheckNodePort", number, why)]
+        Lack::Failure(format!("failed to allocate requested HealthCheck NodePort {number}: {fault}"))
     })?;
     taken.push(Claims::port(given));
     new["spec"]["healthCheckNodePort"] = json!(given);

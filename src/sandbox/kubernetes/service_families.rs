@@ -27,7 +27,7 @@ pub(crate) fn complete(cluster: &[IpFamily], old: Option<&Value>, new: &mut Valu
         return Err(errors);
     }
     if let Some(old) = old {
-        shrink(old, new);
+        shrink(old, new)?;
     }
     check_policy(new)?;
     infer_families(cluster, new)?;
@@ -74,17 +74,22 @@ fn default_policy(old: Option<&Value>, new: &mut Value, headless_without_selecto
     };
 }
 
-/// Setting the policy to SingleStack is enough to give the second address up.
-fn shrink(old: &Value, new: &mut Value) {
-    if object::text(new, POLICY) != "SingleStack" {
-        return;
-    }
-    for field in ["clusterIPs", "ipFamilies"] {
+/// Setting the policy to SingleStack is enough to give the second address up, and nothing else is.
+fn shrink(old: &Value, new: &mut Value) -> Result<(), Vec<FieldError>> {
+    let single = object::text(new, POLICY) == "SingleStack";
+    let mut errors = Vec::new();
+    for (field, what) in [("clusterIPs", "cluster IP"), ("ipFamilies", "IP family")] {
         let untouched = old["spec"][field] == new["spec"][field];
-        if let Some(list) = new["spec"][field].as_array_mut().filter(|_| untouched) {
+        let (before, after) = (object::items(&old["spec"], field).len(), object::items(&new["spec"], field).len());
+        if let Some(list) = new["spec"][field].as_array_mut().filter(|_| single && untouched) {
             list.truncate(1);
         }
+        if !single && before == 2 && after == 1 {
+            let why = format!("must be 'SingleStack' to release the secondary {what}");
+            errors.push(FieldError::invalid(POLICY, object::text(new, POLICY), why));
+        }
     }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn check_policy(new: &Value) -> Result<(), Vec<FieldError>> {
@@ -156,7 +161,8 @@ mod tests {
     #[test]
     fn families_follow_the_policy_and_the_cluster() {
         let both = [IpFamily::V4, IpFamily::V6];
-        let rows: &[(&str, &[IpFamily], Value, Result<Value, &str>)] = &[
+        type Row<'a> = (&'a str, &'a [IpFamily], Value, Result<Value, &'a str>);
+        let rows: &[Row<'_>] = &[
             ("nothing said", &both, json!({}), Ok(json!(["SingleStack", ["IPv4"]]))),
             (
                 "dual",

@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn names_are_told_from_what_is_none() {
         let long = "a".repeat(64);
-        let rows: &[(fn(&str) -> Vec<String>, &str, usize)] = &[
+        type Check = fn(&str) -> Vec<String>;
+        let rows: &[(Check, &str, usize)] = &[
             (dns1123_label, "a-1", 0),
             (dns1123_label, "A", 1),
             (dns1123_label, &long, 1),

@@ -56,7 +56,7 @@ pub(super) fn create(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     let creation = Creation { resource, namespace, value, account, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
     let warnings = [decoded.warnings, rules::warnings(resource, None, &created.value)].concat();
-    written(request, StatusCode::CREATED, &created, &warnings)
+    Ok(written(request, StatusCode::CREATED, &created, &warnings))
 }
 
 /// Stores a new object: names it, fills in what the server owns, applies defaults and checks it.

@@ -40,10 +40,10 @@ pub(super) fn delete(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
     let options = Options::of(request)?;
     let key = key(resource, request.namespace(), request.name());
     match delete_one(shared, resource, &key, &options)? {
-        Fate::Marked(object) => render::one(request, &object.value),
+        Fate::Marked(object) => Ok(render::one(request, &object.value)),
         // These answer with the object itself, in the state in which it went.
         Fate::Gone(object) if matches!(resource.rules, Rules::Service | Rules::Pod) || returns_object(resource) => {
-            render::one(request, &object.value)
+            Ok(render::one(request, &object.value))
         }
         Fate::Gone(object) => {
             let mut details = object_details(resource, request.name());
@@ -76,7 +76,7 @@ pub(super) fn delete_collection(shared: &Arc<Shared>, request: &ResourceRequest)
             Err(refusal) => return Err(refusal),
         }
     }
-    render::many(request, &deleted, &Page { revision: shared.store.revision(), next: None })
+    Ok(render::many(request, &deleted, &Page { revision: shared.store.revision(), next: None }))
 }
 
 /// Deletes everything in a namespace, and the namespace once it is empty, as the namespace controller does.

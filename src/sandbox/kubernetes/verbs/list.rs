@@ -69,7 +69,7 @@ pub(super) fn list(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Re
     });
     let page = Page { revision: snapshot.revision, next };
     let objects: Vec<_> = objects.into_iter().map(|(_, object)| object).collect();
-    render::many(request, &objects, &page)
+    Ok(render::many(request, &objects, &page))
 }
 
 impl Continue {

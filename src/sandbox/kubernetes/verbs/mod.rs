@@ -43,13 +43,8 @@ pub(crate) fn answer(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
 }
 
 /// The answer to a write: the object in the form asked for, with warnings.
-fn written(
-    request: &ResourceRequest,
-    code: StatusCode,
-    object: &Object,
-    warnings: &[String],
-) -> Result<Response<Body>, Refusal> {
-    let mut response = render::one(request, &object.value)?;
+fn written(request: &ResourceRequest, code: StatusCode, object: &Object, warnings: &[String]) -> Response<Body> {
+    let mut response = render::one(request, &object.value);
     *response.status_mut() = code;
     for warning in warnings {
         let quoted = format!("299 - \"{}\"", warning.replace('\\', "\\\\").replace('"', "\\\""));
@@ -57,7 +52,7 @@ fn written(
             response.headers_mut().append("Warning", value);
         }
     }
-    Ok(response)
+    response
 }
 
 /// The collection key of an object of the request's resource.

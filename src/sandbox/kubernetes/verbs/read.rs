@@ -24,5 +24,5 @@ pub(super) fn get(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<Res
     let key = key(resource, request.namespace(), request.name());
     let found = shared.store.get(&resource.collection, &key);
     let found = found.ok_or_else(|| Refusal::not_found(resource, request.name()))?;
-    render::one(request, &found.value)
+    Ok(render::one(request, &found.value))
 }

@@ -43,7 +43,7 @@ pub(super) fn update(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<
         return upsert(shared, request, value, &decoded.warnings);
     }
     let (object, warnings) = change(shared, request, &Wanted::Whole(&value))?;
-    written(request, StatusCode::OK, &object, &[decoded.warnings, warnings].concat())
+    Ok(written(request, StatusCode::OK, &object, &[decoded.warnings, warnings].concat()))
 }
 
 /// Changes an object by a patch, or creates it by server-side apply.
@@ -57,10 +57,10 @@ pub(super) fn patch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         && shared.store.get(&resource.collection, &key).is_none()
     {
         let created = apply.create(shared, request)?;
-        return written(request, StatusCode::CREATED, &created, &[]);
+        return Ok(written(request, StatusCode::CREATED, &created, &[]));
     }
     let (object, warnings) = change(shared, request, &Wanted::Patched(&patch, validation))?;
-    written(request, StatusCode::OK, &object, &warnings)
+    Ok(written(request, StatusCode::OK, &object, &warnings))
 }
 
 fn upsert(
@@ -75,7 +75,7 @@ fn upsert(
     let creation = Creation { resource, namespace, value, account, dry_run: request.dry_run };
     let created = create_object(shared, creation)?;
     let warnings = [warnings.to_vec(), rules::warnings(resource, None, &created.value)].concat();
-    written(request, StatusCode::CREATED, &created, &warnings)
+    Ok(written(request, StatusCode::CREATED, &created, &warnings))
 }
 
 fn change(

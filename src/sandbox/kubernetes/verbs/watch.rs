@@ -46,6 +46,8 @@ enum Start {
     Present { bookmark: bool },
     /// With the changes after that version.
     After(u64),
+    /// With the objects of a version that is not there yet: a refusal.
+    Ahead(u64),
 }
 
 struct Watch {
@@ -73,7 +75,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
         selector = selector.named(name);
     }
     let bookmarks = request.query.flag("allowWatchBookmarks");
-    let start = start(request)?;
+    let start = start(request, shared.store.revision())?;
     let life = request.query.number("timeoutSeconds")?.filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let now = Instant::now();
     let ends = now + life.unwrap_or(DEFAULT_LIFE);
@@ -105,7 +107,7 @@ pub(super) fn watch(shared: &Arc<Shared>, request: &ResourceRequest) -> Result<R
     Ok(response)
 }
 
-fn start(request: &ResourceRequest) -> Result<Start, Refusal> {
+fn start(request: &ResourceRequest, current: u64) -> Result<Start, Refusal> {
     let version = request.query.get("resourceVersion").map(parse_revision).transpose()?;
     let initial = request.query.get("sendInitialEvents").map(|value| value != "false" && value != "0");
     let matching = request.query.get("resourceVersionMatch");
@@ -122,6 +124,7 @@ fn start(request: &ResourceRequest) -> Result<Start, Refusal> {
         (None, None) => {}
     }
     Ok(match (initial, version) {
+        (Some(true), Some(version)) if version > current => Start::Ahead(version),
         (Some(true), _) => Start::Present { bookmark: request.query.flag("allowWatchBookmarks") },
         (None, None | Some(0)) => Start::Present { bookmark: false },
         (Some(false), None | Some(0)) => Start::After(u64::MAX),
@@ -134,6 +137,7 @@ impl Watch {
         match start {
             Start::After(u64::MAX) => self.cursor = self.shared.store.revision(),
             Start::After(version) => self.cursor = version,
+            Start::Ahead(version) => self.refuse(&Refusal::too_large_revision(version, self.shared.store.revision())),
             Start::Present { bookmark } => {
                 let present = self.shared.store.list(&self.resource.collection, self.namespace.as_deref(), None, None);
                 let Ok(present) = present else { return };
@@ -195,11 +199,16 @@ impl Watch {
             }
             Err(compacted) => {
                 let message = format!("too old resource version: {} ({})", self.cursor, compacted.oldest);
-                let event = json!({"type": "ERROR", "object": Refusal::expired(message).body()});
-                self.ready.push_back(line(event.to_string()));
-                self.over = true;
+                self.refuse(&Refusal::expired(message));
             }
         }
+    }
+
+    /// Ends the watch with a refusal.
+    fn refuse(&mut self, refusal: &Refusal) {
+        let event = json!({"type": "ERROR", "object": refusal.body()});
+        self.ready.push_back(line(event.to_string()));
+        self.over = true;
     }
 
     fn take(&mut self, change: &Change) {
