@@ -4,6 +4,7 @@ mod control;
 mod passwords;
 mod policy;
 mod run;
+mod serve;
 mod signals;
 mod telemetry;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 pub use control::{Clients, Control, ControlError, control};
 pub use passwords::Passwords;
 pub use run::{RunError, run};
+pub use serve::ServeError;
 pub use signals::stop_signal;
 pub use telemetry::Telemetry;
 

@@ -31,11 +31,14 @@ fn carry_out(invocation: Invocation) -> ExitCode {
 }
 
 fn run(options: RunOptions) -> ExitCode {
-    if let Err(error) = telemetry::init(&options.logging) {
-        eprintln!("error: {error}");
-        return ExitCode::FAILURE;
-    }
-    match on_runtime(app::run(options)) {
+    let verbosity = match telemetry::init(&options.logging) {
+        Ok(verbosity) => verbosity,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match on_runtime(app::run(options, verbosity)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => failed(&anyhow::Error::new(error)),
         Err(error) => failed(&error),

@@ -9,17 +9,17 @@ use tracing::{info, warn};
 
 use super::control::{Clients, Control, ControlError, control};
 use super::policy::{self, PolicyError};
+use super::serve::{ServeError, serve};
 use super::{Passwords, Telemetry, stop_signal};
 use crate::cli::RunOptions;
 use crate::cli::flags::LeaderElection;
-use crate::kubernetes::client::{ClientError, ClientFactory, NoRequestObserver};
+use crate::kubernetes::client::{ClientError, ClientFactory};
 use crate::kubernetes::events::{EventWriter, events};
-use crate::kubernetes::lease::{
-    ElectionConfig, KubeLeases, LeaderElector, LostLeadership, NoElectionObserver, identity,
-};
-use crate::metal::{self, Project, StartUpError, Unobserved};
+use crate::kubernetes::lease::{ElectionConfig, KubeLeases, LeaderElector, LostLeadership, identity};
+use crate::metal::{self, Project, StartUpError};
 use crate::policy::PolicyStore;
 use crate::settings::{self, Environment, SettingsFault};
+use crate::telemetry::Verbosity;
 
 /// How long the controllers may take to end once they are told to.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
@@ -42,6 +42,9 @@ pub enum RunError {
     /// The cluster cannot be spoken to at all.
     #[error(transparent)]
     Cluster(#[from] ClientError),
+    /// There is no HTTPS server.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
     /// The controllers ended.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -54,7 +57,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`]. The caller ends the process then, with exit code 1.
-pub async fn run(options: RunOptions) -> Result<(), RunError> {
+pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunError> {
     options.warnings.iter().for_each(|warning| warn!("{warning}"));
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -64,23 +67,31 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     settings.summary().iter().for_each(|line| info!("{line}"));
     info!(policy = %policy.name, hash = %policy.hash, "Took the policy into force");
 
-    let clients = Arc::new(ClientFactory::new(&options.cluster, Arc::new(NoRequestObserver)).await?);
+    let telemetry = Telemetry::default();
+    telemetry.took_policy(&policy);
+    let policy = Arc::new(PolicyStore::new(policy));
+    let clients = Arc::new(ClientFactory::new(&options.cluster, telemetry.metrics.clients()).await?);
     let project =
-        Arc::new(super::metal(&settings.api_url, &settings.project_id, &settings.api_key, Arc::new(Unobserved))?);
+        Arc::new(super::metal(&settings.api_url, &settings.project_id, &settings.api_key, telemetry.metal())?);
+    let _serving = match &options.serving {
+        Some(config) => Some(serve(config, &options, policy.clone(), &telemetry, verbosity).await?),
+        None => None,
+    };
     check(&project).await?;
     let stop = CancellationToken::new();
     let parts = Control {
         clients: shared(&clients),
         metal: project,
-        policy: Arc::new(PolicyStore::new(policy)),
+        policy,
         controllers: options.controllers,
         passwords: Passwords::of(&settings),
-        telemetry: Telemetry::default(),
+        telemetry: telemetry.clone(),
     };
     match options.leader_election {
         LeaderElection::Off => until_told(control(parts, stop.clone()), stop).await,
         LeaderElection::On(config) => {
-            let (elector, events) = elector(&clients, config)?;
+            let (elector, events) = elector(&clients, config, &telemetry)?;
+            telemetry.checks.add(elector.health());
             let writing = AbortOnDropHandle::new(tokio::spawn(events.run(CancellationToken::new())));
             let result = lead(elector, control(parts, stop.clone()), stop).await;
             drop(writing);
@@ -89,11 +100,16 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     }
 }
 
-fn elector(clients: &ClientFactory, config: ElectionConfig) -> Result<(LeaderElector, EventWriter), ClientError> {
+fn elector(
+    clients: &ClientFactory,
+    config: ElectionConfig,
+    telemetry: &Telemetry,
+) -> Result<(LeaderElector, EventWriter), ClientError> {
+    let observer = telemetry.metrics.election(&config.name);
     let client = clients.separate_client("leader-election", config.timing.request_timeout())?;
     let api = Arc::new(KubeLeases::new(client, &config));
     let (recorder, writer) = events(clients.client("cloud-controller-manager"), "cloud-controller-manager");
-    Ok((LeaderElector::new(config, identity(), api, Arc::new(recorder), Arc::new(NoElectionObserver)), writer))
+    Ok((LeaderElector::new(config, identity(), api, Arc::new(recorder), observer), writer))
 }
 
 /// Waits for leadership, then runs until told to end or until leadership is lost: then everything is dropped at once.
