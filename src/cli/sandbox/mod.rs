@@ -126,7 +126,8 @@ async fn try_run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
             policy: store.clone(),
             controllers: ControllerOptions::default(),
             telemetry: Telemetry::default(),
-            passwords: app::Passwords::default(),
+            // The project is simulated, and so may be what protects it.
+            passwords: app::Passwords::made_up(),
         },
         stop.clone(),
     ));
