@@ -5,7 +5,6 @@ mod passwords;
 mod policy;
 mod run;
 mod serve;
-mod signals;
 mod telemetry;
 
 use std::sync::Arc;
@@ -14,7 +13,6 @@ pub use control::{Clients, Control, ControlError, control};
 pub use passwords::Passwords;
 pub use run::{RunError, run};
 pub use serve::ServeError;
-pub use signals::stop_signal;
 pub use telemetry::Telemetry;
 
 use crate::domain::Secret;

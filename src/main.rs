@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use cloud_provider_equinix_metal::cli::sandbox::SandboxArgs;
 use cloud_provider_equinix_metal::cli::{self, Invocation, RunOptions};
-use cloud_provider_equinix_metal::{app, telemetry};
+use cloud_provider_equinix_metal::{app, shutdown, telemetry};
 
 fn main() -> ExitCode {
     match cli::parse(env::args_os()) {
@@ -38,6 +38,7 @@ fn run(options: RunOptions) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    shutdown::on_panic();
     match on_runtime(app::run(options, verbosity)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => failed(&anyhow::Error::new(error)),

@@ -16,6 +16,7 @@ use super::{Passwords, Telemetry};
 use crate::cli::flags::{ControllerOptions, Switch};
 use crate::domain::{ClusterId, Node, Service};
 use crate::kubernetes::cache::{Cache, CacheWriter, WatchEnded, cache};
+use crate::kubernetes::client::{ClientError, until_well};
 use crate::kubernetes::cluster::KubeCluster;
 use crate::kubernetes::controller_name::ControllerName;
 use crate::kubernetes::controllers::service_lb::{EVENT_SOURCE, changes_of};
@@ -33,8 +34,6 @@ use crate::ports::clock::SystemClock;
 use crate::ports::{Cluster, Metal, ProviderError, RetryClass};
 use crate::provider::{Instances, LoadBalancers};
 
-/// How long the API server may take to answer at all.
-const API_SERVER_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between two tries of what must succeed before anything starts.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
 
@@ -60,9 +59,12 @@ pub struct Control {
 /// Why the controllers ended that were not asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The API server does not answer.
-    #[error("the API server did not answer within {} s", API_SERVER_WITHIN.as_secs())]
-    ApiServer(#[source] kube::Error),
+    /// The API server is not well.
+    #[error(transparent)]
+    ApiServer(#[from] ClientError),
+    /// The cluster cannot be told from others.
+    #[error("cannot read Namespace kube-system, whose UID is the identity of the cluster")]
+    ClusterId(#[source] kube::Error),
     /// The provider cannot start.
     #[error("cannot start with load balancing")]
     Provider(#[source] ProviderError),
@@ -90,7 +92,9 @@ pub async fn control(parts: Control, stop: CancellationToken) -> Result<(), Cont
 }
 
 async fn start_and_run(parts: &Control, stop: &CancellationToken) -> Result<(), ControlError> {
-    let cluster_id = cluster_id(&(parts.clients)("cloud-controller-manager")).await?;
+    let client = (parts.clients)("cloud-controller-manager");
+    until_well(&client).await?;
+    let cluster_id = cluster_id(&client).await?;
     let mut running = JoinSet::new();
     let world = World::start(parts, stop, &mut running);
     let balancers = Arc::new(LoadBalancers::new(
@@ -138,15 +142,12 @@ async fn first_end(
 /// The identity of the cluster, from its Namespace `kube-system`.
 async fn cluster_id(client: &Client) -> Result<ClusterId, ControlError> {
     let namespaces: Api<api::Namespace> = Api::all(client.clone());
-    let deadline = tokio::time::Instant::now() + API_SERVER_WITHIN;
-    loop {
-        match namespaces.get("kube-system").await {
-            Ok(found) => return Ok(ClusterId::new(found.metadata.uid.unwrap_or_default())),
-            Err(error) if tokio::time::Instant::now() >= deadline => return Err(ControlError::ApiServer(error)),
-            Err(error) => warn!(error = %error, "Could not read Namespace kube-system, trying again"),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
+    let found = namespaces.get("kube-system").await.map_err(ControlError::ClusterId)?;
+    found
+        .metadata
+        .uid
+        .map(ClusterId::new)
+        .ok_or_else(|| ControlError::Part("Namespace kube-system has no UID".to_owned()))
 }
 
 /// Enables BGP where the policy needs it. What may pass by itself is waited for; what will not ends the process.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::control::{Clients, Control, ControlError, control};
 use super::policy::{self, PolicyError};
 use super::serve::{ServeError, serve};
-use super::{Passwords, Telemetry, stop_signal};
+use super::{Passwords, Telemetry};
 use crate::cli::RunOptions;
 use crate::cli::flags::LeaderElection;
 use crate::kubernetes::client::{ClientError, ClientFactory};
@@ -19,6 +18,7 @@ use crate::kubernetes::lease::{ElectionConfig, KubeLeases, LeaderElector, LostLe
 use crate::metal::{self, Project, StartUpError};
 use crate::policy::PolicyStore;
 use crate::settings::{self, Environment, SettingsFault};
+use crate::shutdown;
 use crate::telemetry::Verbosity;
 
 /// How long the controllers may take to end once they are told to.
@@ -30,6 +30,9 @@ pub enum RunError {
     /// Settings that cannot be used, all of them.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingsFault>),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals(#[source] std::io::Error),
     /// There is no policy to start with.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -58,7 +61,8 @@ pub enum RunError {
 /// # Errors
 /// See [`RunError`]. The caller ends the process then, with exit code 1.
 pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunError> {
-    options.warnings.iter().for_each(|warning| warn!("{warning}"));
+    options.announce();
+    let signalled = shutdown::on_signal().map_err(RunError::Signals)?;
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -78,7 +82,6 @@ pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunErr
         None => None,
     };
     check(&project).await?;
-    let stop = CancellationToken::new();
     let parts = Control {
         clients: shared(&clients),
         metal: project,
@@ -88,13 +91,16 @@ pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunErr
         telemetry: telemetry.clone(),
     };
     match options.leader_election {
-        LeaderElection::Off => until_told(control(parts, stop.clone()), stop).await,
+        LeaderElection::Off => until_told(parts, &signalled).await,
         LeaderElection::On(config) => {
             let (elector, events) = elector(&clients, config, &telemetry)?;
             telemetry.checks.add(elector.health());
-            let writing = AbortOnDropHandle::new(tokio::spawn(events.run(CancellationToken::new())));
-            let result = lead(elector, control(parts, stop.clone()), stop).await;
-            drop(writing);
+            let told = CancellationToken::new();
+            let writing = tokio::spawn(events.run(told.clone()));
+            let result = lead(elector, parts, &signalled).await;
+            told.cancel();
+            // Waits for the last event; a panic there is no reason to fail now.
+            drop(writing.await);
             result
         }
     }
@@ -113,17 +119,13 @@ fn elector(
 }
 
 /// Waits for leadership, then runs until told to end or until leadership is lost: then everything is dropped at once.
-async fn lead(
-    elector: LeaderElector,
-    running: impl Future<Output = Result<(), ControlError>>,
-    stop: CancellationToken,
-) -> Result<(), RunError> {
+async fn lead(elector: LeaderElector, parts: Control, signalled: &CancellationToken) -> Result<(), RunError> {
     let mut leadership = tokio::select! {
         leadership = elector.acquire() => leadership,
-        () = stop_signal() => return Ok(()),
+        () = signalled.cancelled() => return Ok(()),
     };
     let result = tokio::select! {
-        result = until_told(running, stop) => result,
+        result = until_told(parts, signalled) => result,
         lost = leadership.lost() => return Err(RunError::Lost(lost)),
     };
     leadership.release().await;
@@ -147,27 +149,18 @@ async fn check(project: &Project) -> Result<(), StartUpError> {
 }
 
 /// Runs until a signal comes; then what runs is told to stop and waited for.
-async fn until_told(
-    running: impl Future<Output = Result<(), ControlError>>,
-    stop: CancellationToken,
-) -> Result<(), RunError> {
-    let mut running = std::pin::pin!(running);
+async fn until_told(parts: Control, signalled: &CancellationToken) -> Result<(), RunError> {
+    let stop = CancellationToken::new();
+    let mut running = std::pin::pin!(control(parts, stop.clone()));
     tokio::select! {
         result = &mut running => return Ok(result?),
-        () = stop_signal() => {}
+        () = signalled.cancelled() => info!("Was asked to stop"),
     }
-    info!("Was asked to stop");
     stop.cancel();
-    tokio::select! {
-        result = tokio::time::timeout(STOP_WITHIN, running) => match result {
-            Ok(result) => Ok(result?),
-            Err(_) => {
-                warn!("Some work did not end in time and was abandoned");
-                Ok(())
-            }
-        },
-        () = stop_signal() => {
-            warn!("Was asked to stop again: ending at once");
+    match tokio::time::timeout(STOP_WITHIN, running).await {
+        Ok(result) => Ok(result?),
+        Err(_) => {
+            warn!("Some work did not end in time and was abandoned");
             Ok(())
         }
     }

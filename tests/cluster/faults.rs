@@ -36,11 +36,11 @@ async fn a_key_that_loses_its_rights_deletes_no_node_and_no_address() {
 
 #[tokio::test]
 async fn cfg_35_whatever_the_api_answers_the_controller_waits_and_then_goes_on() {
-    let route = |reply: CannedReply| {
+    // What a purchase makes of a bad answer has tests of its own: it waits half a minute for what it may have bought.
+    let faults = |reply: CannedReply| {
         [
             Fault::on("GET /projects/{p}/devices", Effect::Reply(reply.clone())).times(2),
-            Fault::on("GET /projects/{p}/ips", Effect::Reply(reply.clone())).times(2),
-            Fault::on("POST /projects/{p}/ips", Effect::Reply(reply)).times(1),
+            Fault::on("GET /projects/{p}/ips", Effect::Reply(reply)).times(2),
         ]
     };
     let replies = [
@@ -56,7 +56,7 @@ async fn cfg_35_whatever_the_api_answers_the_controller_waits_and_then_goes_on()
         let world = World::new().await;
         world.add_node("worker-1").await;
         world.add_service("default", "web", Value::Null).await;
-        for fault in route(reply) {
+        for fault in faults(reply) {
             world.project.faults().push(fault).unwrap();
         }
         let mut controller = world.run(KUBE_VIP);
@@ -66,6 +66,18 @@ async fn cfg_35_whatever_the_api_answers_the_controller_waits_and_then_goes_on()
         assert!(controller.is_running(), "{name}");
         assert!(!controller.log().contains("panicked"), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_purchase_that_is_refused_for_a_while_is_tried_again() {
+    let world = World::new().await;
+    world.add_node("worker-1").await;
+    let slow_down = Effect::Reply(CannedReply::too_many_requests(Some(1)));
+    world.project.faults().push(Fault::on("POST /projects/{p}/ips", slow_down).times(2)).unwrap();
+    let _controller = world.run(KUBE_VIP);
+    world.add_service("default", "web", Value::Null).await;
+    let address = world.address_of("default", "web").await;
+    assert_eq!(world.reserved(), [address]);
 }
 
 #[tokio::test]

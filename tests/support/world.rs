@@ -324,14 +324,12 @@ impl World {
 
     /// Waits until no write was made for a while.
     pub(crate) async fn quiet(&self) {
-        let mut last = (self.gate.writes(), Instant::now());
-        self.eventually("the controller has nothing left to write", || async { true }).await;
-        while last.1.elapsed() < Duration::from_millis(700) {
-            let writes = self.gate.writes();
-            if writes != last.0 {
-                last = (writes, Instant::now());
+        let (mut writes, mut since) = (self.gate.writes(), Instant::now());
+        while since.elapsed() < Duration::from_millis(400) {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            if self.gate.writes() != writes {
+                (writes, since) = (self.gate.writes(), Instant::now());
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::metal::Unobserved;
 use crate::policy::{Defaults, Faults, Policy, PolicyStore, load};
 use crate::sandbox::kubernetes::{ApiConfig, KubernetesApi};
 use crate::sandbox::metal::{MetalSimulator, SimulatorConfig};
+use crate::shutdown;
 use crate::telemetry::{LogFormat, LogOptions};
 use screen::{Screen, Surroundings};
 
@@ -94,6 +95,7 @@ pub async fn run(args: SandboxArgs) -> ExitCode {
 }
 
 async fn try_run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
+    let signalled = shutdown::on_signal().context("cannot catch signals")?;
     let policy = match read_policy(&args)? {
         Ok(policy) => policy,
         Err(faults) => {
@@ -142,7 +144,7 @@ async fn try_run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let screen = Screen::new(surroundings, client, args.verbose == 0 && std::io::stdout().is_terminal());
     let result = tokio::select! {
         shown = show(screen, args.exit_when_settled) => shown,
-        () = app::stop_signal() => Ok(ExitCode::SUCCESS),
+        () = signalled.cancelled() => Ok(ExitCode::SUCCESS),
         over = ended(control) => over,
     };
     stop.cancel();
