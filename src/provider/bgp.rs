@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use tracing::warn;
 
 use super::execute::{Executor, Outcome};
-use crate::domain::{DeviceId, IpFamily, Node, ProviderId, ReservationType};
+use crate::domain::{Device, DeviceId, IpFamily, Node, ProviderId, ReservationType};
 use crate::plan::{Action, BgpFacts, NodeBgp, NodeMachine, Step};
 use crate::policy::Policy;
 use crate::ports::{MaxAge, NodeSet, ProjectBgp, ProviderError};
@@ -29,6 +29,9 @@ pub(super) enum Announcement {
     /// From none of the selected nodes, each with the reason.
     Nowhere(Vec<String>),
 }
+
+/// How old a listing may be in which a node's device is missing.
+const NEW_NODES: MaxAge = MaxAge(Duration::from_secs(2));
 
 /// Keeps the BGP of the nodes as the policy wants it.
 #[derive(Debug, Default)]
@@ -127,15 +130,16 @@ impl NodeBgpState {
 
     async fn observe(&self, executor: &Executor, policy: &Policy, nodes: &NodeSet) -> Result<BgpFacts, ProviderError> {
         let project = executor.metal.bgp(MaxAge::RECENT).await?;
-        let devices: HashMap<_, _> =
-            executor.metal.devices(MaxAge::RECENT).await?.into_iter().map(|d| (d.id.clone(), d)).collect();
+        let nodes: Vec<Arc<Node>> = nodes
+            .nodes()
+            .iter()
+            .map(|node| self.latest(node))
+            .filter(|node| policy.bgp.selects(node) && !belongs_elsewhere(node, policy))
+            .collect();
+        let devices = devices_of(executor, &nodes).await?;
         let mut facts = BgpFacts { config: project.config.clone(), ..BgpFacts::default() };
         let mut blocks_needed = false;
-        for node in nodes.nodes() {
-            let node = self.latest(node);
-            if !policy.bgp.selects(&node) || belongs_elsewhere(&node, policy) {
-                continue;
-            }
+        for node in nodes {
             let machine = match device_of(&node) {
                 Err(reason) => Err(reason),
                 Ok(id) => match devices.get(&id) {
@@ -205,6 +209,17 @@ fn device_of(node: &Node) -> Result<DeviceId, String> {
         "" => Err("it has no provider ID yet".to_owned()),
         id => id.parse::<ProviderId>().map(|id| id.device().clone()).map_err(|error| error.to_string()),
     }
+}
+
+/// The devices of the project, listed anew when one of the nodes is younger than the last listing.
+async fn devices_of(executor: &Executor, nodes: &[Arc<Node>]) -> Result<HashMap<DeviceId, Arc<Device>>, ProviderError> {
+    let listed = async |max_age| -> Result<HashMap<_, _>, ProviderError> {
+        let devices = executor.metal.devices(max_age).await?;
+        Ok(devices.into_iter().map(|device| (device.id.clone(), device)).collect())
+    };
+    let known = listed(MaxAge::RECENT).await?;
+    let all_known = nodes.iter().filter_map(|node| device_of(node).ok()).all(|id| known.contains_key(&id));
+    if all_known { Ok(known) } else { listed(NEW_NODES).await }
 }
 
 async fn neighbors(

@@ -158,7 +158,7 @@ impl Screen {
         if changes.is_empty() {
             return;
         }
-        let width = terminal_size().unwrap_or(WIDTH);
+        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| usize::from(width.0));
         let hint = format!(
             "Try: kubectl --kubeconfig {} create service loadbalancer web --tcp=80    Ctrl-C ends the sandbox.\n",
             self.surroundings.kubeconfig.display()
@@ -172,9 +172,4 @@ impl Screen {
         // Nobody is left to tell when nobody reads any more.
         drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
-}
-
-/// Columns of the terminal.
-fn terminal_size() -> Option<usize> {
-    std::env::var("COLUMNS").ok()?.parse().ok()
 }

@@ -53,26 +53,23 @@ impl View {
 
     /// One line for each object that is new or differs from the earlier view.
     pub(super) fn changes_since(&self, earlier: &Self) -> Vec<String> {
-        let mut lines = Vec::new();
-        for (kind, header, now, then) in [
-            ("node", &NODE_HEADER[..], &self.nodes, &earlier.nodes),
-            ("service", &SERVICE_HEADER[..], &self.services, &earlier.services),
-        ] {
-            for row in now.iter().filter(|row| !then.contains(row)) {
-                let told: Vec<String> = header[1..]
-                    .iter()
-                    .zip(&row.columns)
-                    .filter(|(_, value)| *value != "-")
-                    .map(|(name, value)| format!("{} {value}", name.to_lowercase()))
-                    .collect();
-                lines.push(format!("{kind} {}: {}", row.name, told.join(", ")));
-            }
-            for row in then.iter().filter(|row| !now.iter().any(|other| other.name == row.name)) {
-                lines.push(format!("{kind} {}: gone", row.name));
-            }
-        }
+        let mut lines = changes("node", &self.nodes, &earlier.nodes);
+        lines.extend(changes("service", &self.services, &earlier.services));
         lines
     }
+}
+
+/// What is known of an object, then what it got or why.
+fn changes(kind: &str, now: &[Row], then: &[Row]) -> Vec<String> {
+    let told = |row: &Row| {
+        let (why, known) = row.columns.split_last().expect("every row has columns");
+        let known: Vec<&str> = known.iter().map(String::as_str).filter(|value| *value != "-").collect();
+        let colon = if known.is_empty() { "" } else { ": " };
+        format!("{kind} {}  {}{colon}{why}", row.name, known.join(", "))
+    };
+    let gone = then.iter().filter(|row| !now.iter().any(|other| other.name == row.name));
+    let changed = now.iter().filter(|row| !then.contains(row));
+    changed.map(told).chain(gone.map(|row| format!("{kind} {}  gone", row.name))).collect()
 }
 
 /// Why a Service has no address.
@@ -187,5 +184,58 @@ fn shortened(line: &str, width: usize) -> String {
     match line.chars().count() > width {
         true => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
         false => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+
+    fn row(name: &str, columns: &[&str], settled: bool) -> Row {
+        Row { name: name.into(), columns: columns.iter().map(|c| (*c).to_owned()).collect(), settled }
+    }
+
+    fn view(services: Vec<Row>) -> View {
+        View {
+            nodes: vec![row("worker-1", &["10.0.0.1", "-", "c3.small.x86", "da/da11", "initialised"], true)],
+            services,
+        }
+    }
+
+    #[test]
+    fn the_table_is_as_wide_as_it_needs_to_be_and_no_wider_than_the_terminal() {
+        let view = view(vec![row("default/web", &["147.75.48.0", "vip (kubeVip)", "public", "rule default"], true)]);
+        assert_eq!(
+            view.render(200),
+            "NODE      INTERNAL IP  EXTERNAL IP  TYPE          REGION/ZONE  WHAT IT GOT\n\
+             worker-1  10.0.0.1     -            c3.small.x86  da/da11      initialised\n\
+             \n\
+             SERVICE      ADDRESS      LOAD BALANCER  POOL    WHY\n\
+             default/web  147.75.48.0  vip (kubeVip)  public  rule default\n"
+        );
+        assert!(view.render(40).lines().all(|line| line.chars().count() <= 40));
+        assert!(View::default().render(80).contains("no service of type LoadBalancer yet"));
+    }
+
+    #[test]
+    fn changes_are_told_once_and_what_is_gone_is_told() {
+        let waiting = view(vec![row("default/web", &["-", "-", "-", "waits for an address"], false)]);
+        let served = view(vec![row("default/web", &["147.75.48.0", "vip (kubeVip)", "public", "rule default"], true)]);
+        assert!(!waiting.is_settled() && served.is_settled());
+        assert_eq!(
+            waiting.changes_since(&View::default()),
+            [
+                "node worker-1  10.0.0.1, c3.small.x86, da/da11: initialised",
+                "service default/web  waits for an address"
+            ]
+        );
+        assert_eq!(
+            served.changes_since(&waiting),
+            ["service default/web  147.75.48.0, vip (kubeVip), public: rule default"]
+        );
+        assert_eq!(served.changes_since(&served), Vec::<String>::new());
+        assert_eq!(view(vec![]).changes_since(&served), ["service default/web  gone"]);
     }
 }
