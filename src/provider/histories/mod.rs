@@ -153,7 +153,11 @@ impl History {
             Event::Policy(number) => self.store.swap(policy(*number)),
             Event::Nodes(count) => self.metal.set_nodes(*count),
             Event::Trouble(trouble, writes) => self.metal.trouble(*trouble, *writes),
-            Event::Crash => self.balancers = Self::start(&self.metal, &self.cluster, &self.store),
+            Event::Crash => {
+                self.balancers = Self::start(&self.metal, &self.cluster, &self.store);
+                // A new process lists before it acts: its cache is never older than itself.
+                self.stale.clear();
+            }
         }
         self.nothing_is_shared();
     }
