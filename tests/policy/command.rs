@@ -113,6 +113,10 @@ kind: Namespace
 metadata: { name: shop, labels: { tenant: "yes" } }
 ---
 apiVersion: v1
+kind: Namespace
+metadata: { name: staff, labels: { tier: internal } }
+---
+apiVersion: v1
 kind: List
 items:
 - apiVersion: v1
@@ -126,6 +130,18 @@ items:
   kind: Service
   metadata: { name: api }
   spec: { type: ClusterIP, ports: [{ port: 80 }] }
+- apiVersion: v1
+  kind: Service
+  metadata: { name: cam, namespace: shop, labels: { exposure: office } }
+  spec: { type: LoadBalancer, loadBalancerClass: metal.equinix.com/internal, ports: [{ port: 80 }] }
+- apiVersion: v1
+  kind: Service
+  metadata: { name: tool, namespace: staff, labels: { exposure: vpn } }
+  spec: { type: LoadBalancer, loadBalancerClass: metal.equinix.com/internal, ports: [{ port: 80 }] }
+- apiVersion: v1
+  kind: Service
+  metadata: { name: old, namespace: legacy-1 }
+  spec: { type: LoadBalancer, loadBalancerIP: 203.0.113.99, ports: [{ port: 80 }] }
 ---
 apiVersion: v1
 kind: Node
@@ -169,7 +185,7 @@ fn explain_speaks_json() {
     );
     assert_eq!(web["tried"][3], json!({"rule": "tenant-choice"}));
     assert_eq!(said["objects"][1]["decision"], "notALoadBalancer");
-    assert_eq!(said["objects"][3]["managed"], false);
+    assert_eq!(said["objects"][6]["managed"], false);
     assert_eq!(said["unknown"], json!(["Deployment web"]));
 }
 

@@ -11,7 +11,7 @@ use crate::domain::record::AddressSource;
 use crate::domain::{
     ClusterId, IpReservation, ReservationId, ReservationState, ReservationType, Service, ServiceKey, ServiceType,
 };
-use crate::plan::{Claims, ServiceFacts};
+use crate::plan::{Action, Claims, ServiceFacts, Step};
 use crate::policy::document::OverrideNames;
 use crate::policy::{DEFAULT_RULE, Decision, Miss, Policy, ServiceRule, ServiceSubject};
 use crate::strategy::load_balancer::{EnsurePlan, ensure};
@@ -202,7 +202,7 @@ fn steps(policy: &Policy, assignment: &Assignment, service: &Service) -> Vec<Str
     facts.reservations = reserved_before(&facts).into_iter().map(Arc::new).collect();
     let mut steps = match ensure(&facts, assignment, policy.hash.as_str(), &Alone) {
         EnsurePlan::Steps { steps, holds } => {
-            let mut steps: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let mut steps: Vec<String> = steps.iter().map(describe_step).collect();
             if holds.is_none() {
                 steps.push("then write the address into spec.loadBalancerIP, the record and the status".to_owned());
             }
@@ -227,6 +227,20 @@ fn steps(policy: &Policy, assignment: &Assignment, service: &Service) -> Vec<Str
         ));
     }
     steps
+}
+
+/// The record that is written on a Service is for programs; its reason says the same to people.
+fn describe_step(step: &Step) -> String {
+    match &step.action {
+        Action::PatchService(_) => {
+            format!("{}; written into spec.loadBalancerIP, the record and the status", step.reason)
+        }
+        Action::EnableBgp { .. }
+        | Action::Reserve(_)
+        | Action::Release { .. }
+        | Action::CreateBgpSession { .. }
+        | Action::PatchNode(_) => step.to_string(),
+    }
 }
 
 /// The reservation that the Service's own record tells of.
@@ -255,9 +269,7 @@ impl fmt::Display for ServiceExplanation {
             (ServiceDecision::UnclaimedClass, _) => {
                 "left alone: it sets a loadBalancerClass that no matching rule names".to_owned()
             }
-            (ServiceDecision::Ignored, DEFAULT_RULE) => {
-                "left alone: no rule matches, and there is no default".to_owned()
-            }
+            (ServiceDecision::Ignored, DEFAULT_RULE) => "left alone by the default, as no rule matches".to_owned(),
             (ServiceDecision::Ignored, rule) => format!("left alone by rule {rule}"),
             (ServiceDecision::Served, DEFAULT_RULE) => "served by the default, as no rule matches".to_owned(),
             (ServiceDecision::Served, rule) => format!("served by rule {rule}"),
