@@ -10,7 +10,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::LoadBalancers;
-use crate::domain::{ClusterId, Ingress, Service, ServiceKey, ServiceType};
+use crate::domain::record::OnRelease;
+use crate::domain::{ClusterId, Ingress, Service, ServiceKey, ServiceTags, ServiceType};
 use crate::plan::ServiceFacts;
 use crate::policy::{Defaults, Policy, PolicyStore, load};
 use crate::ports::{Claim, LoadBalancer, NodeSet, ProviderError};
@@ -84,6 +85,8 @@ struct History {
     stale: BTreeMap<ServiceKey, Service>,
     /// Services the policy of the last try left alone, or could not serve.
     unserved: BTreeSet<ServiceKey>,
+    /// Services whose record said, when they went, that their reservation stays.
+    retained: BTreeSet<ServiceKey>,
 }
 
 impl History {
@@ -95,8 +98,8 @@ impl History {
         let cluster = Arc::new(FakeCluster::default());
         let store = Arc::new(PolicyStore::new(policy(0)));
         let balancers = Self::start(&metal, &cluster, &store);
-        let unserved = BTreeSet::new();
-        Self { metal, cluster, store, balancers, stale: BTreeMap::new(), unserved }
+        let (stale, unserved, retained) = Default::default();
+        Self { metal, cluster, store, balancers, stale, unserved, retained }
     }
 
     /// A new process: all it knows is what is written.
@@ -165,12 +168,13 @@ impl History {
     /// One pass of a service controller. `stale` is what a cache that is behind shows.
     async fn sync(&mut self, key: &ServiceKey, stale: Option<Service>) {
         let Some(current) = self.cluster.services().get(key).cloned() else { return };
-        self.stale.entry(key.clone()).or_insert_with(|| current.clone());
         // A cache is behind in what it shows, not in whether the object is the same one and is still wanted.
         let seen = match stale {
             Some(old) if old.uid == current.uid && old.deleting == current.deleting && old.kind == current.kind => old,
             _ => current.clone(),
         };
+        // What the cache showed once is the oldest it may show from now on.
+        self.stale.insert(key.clone(), seen.clone());
         self.balancers.observe(&current);
         let wanted = !seen.deleting && matches!(self.balancers.claim(&seen), Claim::Served(_));
         let result = if wanted {
@@ -182,6 +186,9 @@ impl History {
         } else {
             match self.take_down(&seen).await {
                 Ok(()) => {
+                    if retains(&current) {
+                        self.retained.insert(key.clone());
+                    }
                     self.cluster.finish(key);
                     if !self.cluster.services().contains_key(key) {
                         self.balancers.forget(key);
@@ -255,29 +262,25 @@ impl History {
                 if reserved {
                     let shown: Vec<_> = mine.iter().filter_map(|r| r.usable_address()).map(Ingress::address).collect();
                     assert!(shown.contains(&service.ingress[0]), "{key} holds what it shows: {service:?} {mine:?}");
-                    assert!(mine.len() == 1 || self.retained(&facts), "{key} holds one reservation: {mine:?}");
+                    assert!(mine.len() == 1 || retains(service), "{key} holds one reservation: {mine:?}");
                 }
             }
             if service.kind != ServiceType::LoadBalancer {
                 assert!(service.ingress.is_empty() && service.finalizers.is_empty(), "{key} is clean: {service:?}");
             }
         }
-        let of_nobody: Vec<_> = held
-            .values()
-            .filter(|r| r.has_tags(["cluster=cluster"]))
-            .filter(|r| {
-                !services
-                    .values()
-                    .any(|s| r.has_tags(ServiceFacts::new(s.clone(), &ClusterId::new("cluster")).tags.all()))
-            })
-            .filter(|r| r.metro.as_deref() != Some("sv"))
-            .collect();
+        let excused =
+            services.keys().chain(&self.retained).map(|key| ServiceTags::new(key, &ClusterId::new("cluster")));
+        let excused: Vec<ServiceTags> = excused.collect();
+        let ours = held.values().filter(|r| r.has_tags(["cluster=cluster"]));
+        let of_nobody: Vec<_> = ours.filter(|r| !excused.iter().any(|tags| r.has_tags(tags.all()))).collect();
         assert!(of_nobody.is_empty(), "leaked: {of_nobody:?}");
     }
+}
 
-    fn retained(&self, facts: &ServiceFacts) -> bool {
-        facts.record.as_ref().is_some_and(|r| r.on_release == crate::domain::record::OnRelease::Retain)
-    }
+fn retains(service: &Service) -> bool {
+    let facts = ServiceFacts::new(service.clone(), &ClusterId::new("cluster"));
+    facts.record.is_some_and(|record| record.on_release == OnRelease::Retain)
 }
 
 proptest! {
