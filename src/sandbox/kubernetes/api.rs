@@ -115,7 +115,7 @@ pub(crate) struct Shared {
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        Self { port: 0, history: 20_000, tokens: Vec::new(), grants: Vec::new(), families: vec![IpFamily::V4] }
+        Self { port: 0, history: 5_000, tokens: Vec::new(), grants: Vec::new(), families: vec![IpFamily::V4] }
     }
 }
 

@@ -5,7 +5,14 @@
 //! omitted, defaults filled in, and what a real server refuses is refused with the same status and reason.
 //!
 //! Nothing runs here: no kubelet, no controller, no garbage collector. The one exception is that deleting a namespace
-//! deletes what is in it.
+//! deletes what is in it. What differs from a real server on purpose:
+//!
+//! - Every request is allowed unless tokens are configured; then a token is needed, and still nothing is forbidden to it.
+//! - `propagationPolicy` is read and has no effect, as nothing would collect what it marks.
+//! - Pods are stored and not admitted: no tolerations, priorities or volumes are added.
+//! - Rules in CEL of custom resources are not run, and versions of one are not converted.
+//! - There is OpenAPI v3 and no v2, so that kubectl before 1.28 finds no schema to check against.
+//! - Answers are JSON; protobuf is read and never written.
 
 mod access;
 mod access_review;

@@ -222,6 +222,7 @@ impl FieldSet {
 #[cfg(test)]
 mod tests {
     use pretty_assertions::assert_eq;
+    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
     use serde_json::json;
 
     use super::*;
@@ -258,5 +259,28 @@ mod tests {
     #[test]
     fn what_is_no_step_is_refused() {
         assert_eq!(FieldSet::from_json(&json!({"x:y": {}})), Err(MalformedStep("x:y".to_owned())));
+    }
+
+    fn any_set() -> impl Strategy<Value = FieldSet> {
+        let path = proptest::collection::vec(proptest::sample::select(vec!["a", "b", "c"]), 1..4);
+        proptest::collection::vec(path, 0..8).prop_map(|paths| {
+            let mut set = FieldSet::default();
+            for path in paths {
+                set.insert(&path.into_iter().map(Step::field).collect::<Vec<_>>());
+            }
+            set
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn sets_obey_the_laws_of_sets(left in any_set(), right in any_set()) {
+            let only_left = left.difference(&right);
+            let both = left.intersection(&right);
+            prop_assert_eq!(only_left.union(&both).shown(), left.shown());
+            prop_assert!(only_left.intersection(&right).is_empty());
+            prop_assert_eq!(left.union(&right).shown(), right.union(&left).shown());
+            prop_assert_eq!(FieldSet::from_json(&left.to_json()).map(|set| set.shown()), Ok(left.shown()));
+        }
     }
 }
