@@ -25,7 +25,7 @@ pub(crate) struct Cluster {
 
 enum Kind {
     Sandbox { api: KubernetesApi, directory: TempDir },
-    Real(ControlPlane),
+    Real(Box<ControlPlane>),
 }
 
 impl Cluster {
@@ -140,7 +140,7 @@ impl Kind {
             let made: Value = client.request(request.body(object.to_string().into_bytes()).unwrap()).await.unwrap();
             assert_eq!(made["metadata"]["name"], object["metadata"]["name"]);
         }
-        Self::Real(cluster)
+        Self::Real(Box::new(cluster))
     }
 }
 
