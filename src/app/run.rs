@@ -69,6 +69,7 @@ pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunErr
     let settings = settings::load(&environment, options.cloud.config.as_deref()).map_err(RunError::Settings)?;
     let policy = policy::first(&options.policy, &settings)?;
     settings.summary().iter().for_each(|line| info!("{line}"));
+    policy.warnings.iter().for_each(|warning| warn!("{warning}"));
     info!(policy = %policy.name, hash = %policy.hash, "Took the policy into force");
 
     let telemetry = Telemetry::default();

@@ -27,6 +27,7 @@ const NOT_YET: &[NotYet] = &[
         instead: "public_ipv4 or global_ipv4",
     },
     NotYet { path: &["spec", "controlPlaneEndpoint"], word: None, instead: "a policy without it" },
+    NotYet { path: &["spec", "rollout", "onPoolChange"], word: Some("Migrate"), instead: "Keep" },
 ];
 
 /// Finds what is not supported yet.
