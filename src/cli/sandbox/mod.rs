@@ -187,6 +187,7 @@ async fn ended(control: JoinHandle<Result<(), ControlError>>) -> anyhow::Result<
 }
 
 /// The cluster the sandbox works on.
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum Cluster {
     Sandbox { api: KubernetesApi, kubeconfig: PathBuf },
     Real { factory: ClientFactory, kubeconfig: PathBuf },
