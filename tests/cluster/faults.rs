@@ -28,7 +28,7 @@ async fn a_key_that_loses_its_rights_deletes_no_node_and_no_address() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let nodes = world.nodes().list(&Default::default()).await.unwrap();
         assert_eq!(nodes.items.len(), 3, "{access:?}");
-        assert_eq!(world.reserved(), [address.clone()], "{access:?}");
+        assert_eq!(world.reserved(), std::slice::from_ref(&address), "{access:?}");
         assert_eq!(world.given().await["default/web"], [address], "{access:?}");
         assert!(controller.is_running(), "{access:?}");
     }

@@ -22,7 +22,7 @@ async fn kv_02_03_05_08_the_worked_example_two_services_two_nodes() {
     assert_eq!(service.spec.as_ref().unwrap().load_balancer_ip.as_deref(), Some(web.as_str()));
 
     world.delete_service("default", "web").await;
-    assert_eq!(world.reserved(), [trainer.clone()], "the other address stays");
+    assert_eq!(world.reserved(), std::slice::from_ref(&trainer), "the other address stays");
     assert_eq!(world.address_of("default", "trainer").await, trainer);
     let annotations = world.node("worker-1").await.metadata.annotations.unwrap_or_default();
     assert!(annotations.contains_key("metal.equinix.com/bgp-peers-0-peer-ip"), "annotations stay: {annotations:?}");
