@@ -132,7 +132,7 @@ async fn eventually(what: &str, controller: &Controller, mut holds: impl AsyncFn
 }
 
 #[tokio::test]
-async fn le_10_app_20_a_standby_serves_health_and_does_nothing_else() {
+async fn le_10_a_standby_serves_health_and_does_nothing_else() {
     let world = World::new().await;
     world.hold("somebody else");
     world.api.store().clear_journal();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn lb_01_kv_01_the_scheme_picks_the_backend() {
+    fn lb_01_the_scheme_picks_the_backend() {
         let config_map = |namespace: &str, name: &str| {
             Ok(BackendSetting::MetalLbConfigMap { namespace: namespace.into(), name: name.into() })
         };

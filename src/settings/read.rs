@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn cfg_04_tst_02_keys_of_the_file_are_read_in_any_case_and_unknown_ones_are_ignored() {
+    fn cfg_04_keys_of_the_file_are_read_in_any_case_and_unknown_ones_are_ignored() {
         for file in [
             r#"{"apiKey":"k","projectId":"p","base-url":"http://x/y"}"#,
             r#"{"apikey":"k","projectID":"p","unknown":{},"Base-URL":"http://x/y/"}"#,

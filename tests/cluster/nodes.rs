@@ -37,7 +37,7 @@ fn addresses(node: &Node) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn tst_09_10_11_inst_20_a_new_node_gets_provider_id_type_addresses_zone_and_region() {
+async fn tst_09_10_11_a_new_node_gets_provider_id_type_addresses_zone_and_region() {
     let world = World::new().await;
     let id = world.add_node("worker-1").await;
     let _controller = world.run(KUBE_VIP);
@@ -122,7 +122,7 @@ async fn labels_and_taints_of_rules_are_added_changed_and_removed_and_others_are
 }
 
 #[tokio::test]
-async fn tst_12_life_06_17_a_node_goes_when_its_device_is_gone_and_not_before() {
+async fn tst_12_a_node_goes_when_its_device_is_gone_and_not_before() {
     let world = World::new().await;
     let id = world.add_node("worker-1").await;
     world.add_node("worker-2").await;

@@ -75,6 +75,29 @@ async fn tst_13_14_15_16_17_18_kube_vip_from_none_to_two_services_and_back() {
 }
 
 #[tokio::test]
+async fn lb_02_the_uid_of_kube_system_is_the_identity_of_the_cluster() {
+    let world = World::new().await;
+    world.add_node("worker-1").await;
+    let _controller = world.run(KUBE_VIP);
+    world.add_service("default", "web", Value::Null).await;
+    world.address_of("default", "web").await;
+    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(world.client.clone());
+    let uid = namespaces.get("kube-system").await.unwrap().metadata.uid.unwrap();
+    let of_cluster = |tags: &[String]| tags.contains(&format!("cluster={uid}"));
+    assert_eq!(world.project.reservations().iter().filter(|r| of_cluster(&r.tags)).count(), 1);
+}
+
+#[tokio::test]
+async fn route_01_metal_has_no_routes_and_nothing_else_minds() {
+    let world = World::new().await;
+    world.add_node("worker-1").await;
+    let mut controller = world.run(KUBE_VIP);
+    world.all_initialised().await;
+    assert!(controller.log().contains("Metal has no routes: the controller is skipped"));
+    assert!(controller.is_running());
+}
+
+#[tokio::test]
 async fn svc_12_13_53_lb_30_the_events_and_the_finalizer_of_a_served_service() {
     let world = World::new().await;
     world.add_node("worker-1").await;
@@ -203,7 +226,7 @@ async fn bgp_15_17_18_annotations_are_kept_right_and_only_on_selected_nodes() {
 }
 
 #[tokio::test]
-async fn lb_01_without_a_load_balancer_nodes_are_initialised_and_services_left_alone() {
+async fn svc_01_without_a_load_balancer_nodes_are_initialised_and_services_left_alone() {
     let world = World::new().await;
     world.add_node("worker-1").await;
     let mut controller = world.run_with(None, &[], &[("METAL_METRO_NAME", "da")]);

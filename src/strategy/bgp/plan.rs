@@ -176,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn bgp_06_a_configuration_that_exists_wins_over_the_policys_numbers() {
+        let mut theirs = neighbor(&["169.254.255.1"], None);
+        theirs.customer_as = 64512;
+        let mut facts = facts(&[], Some(vec![theirs]));
+        facts.config = Some(BgpConfig { status: BgpConfigStatus::Enabled, asn: 64512, md5: None, max_prefix: None });
+        assert_eq!(BgpStrategy::default().enable(&facts), None);
+        assert_eq!(patched(&facts)["metal.equinix.com/bgp-peers-0-node-asn"].as_deref(), Some("64512"));
+    }
+
+    #[test]
     fn bgp_07_a_device_without_session_gets_one() {
         assert_eq!(
             steps(&facts(&[], None)),
@@ -263,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn bgp_18_the_selector_limits_the_nodes() {
+    fn lb_18_the_selector_limits_the_nodes() {
         let strategy = BgpStrategy {
             node_selector: LabelSelector {
                 requirements: vec![LabelRequirement {

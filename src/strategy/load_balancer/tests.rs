@@ -197,7 +197,7 @@ fn lb_08_31_the_place_is_the_annotations_then_the_pools_else_refused() {
 }
 
 #[test]
-fn lb_09_11_12_kv_08_the_address_is_written_and_recorded_and_becomes_the_status() {
+fn lb_09_11_12_the_address_is_written_and_recorded_and_becomes_the_status() {
     assert_eq!(
         story(facts(service("web"), &[("r1", "145.40.70.10")]), public(), &Held::default()),
         [
