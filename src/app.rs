@@ -16,9 +16,9 @@ pub use serve::ServeError;
 pub use telemetry::Telemetry;
 
 use crate::domain::Secret;
-use crate::metal::{self, Client, ClientConfig, Project, ProjectConfig, RequestObserver};
+use crate::metal::{self, Client, ClientConfig, Project, ProjectConfig, RateLimit, RequestObserver};
 
-/// The view of a Metal project, paced and patient as in production.
+/// The view of a Metal project, at this pace and patient as in production.
 ///
 /// # Errors
 /// When the URL or the key cannot be used at all.
@@ -26,8 +26,9 @@ pub fn metal(
     base_url: &str,
     project: &str,
     key: &Secret,
+    rate: RateLimit,
     observer: Arc<dyn RequestObserver>,
 ) -> Result<Project, metal::ClientError> {
-    let client = Client::new(ClientConfig::new(base_url, key.clone()), observer)?;
+    let client = Client::new(ClientConfig { rate, ..ClientConfig::new(base_url, key.clone()) }, observer)?;
     Ok(Project::new(client, project, ProjectConfig::default()))
 }

@@ -76,8 +76,8 @@ pub async fn run(options: RunOptions, verbosity: Verbosity) -> Result<(), RunErr
     telemetry.took_policy(&policy);
     let policy = Arc::new(PolicyStore::new(policy));
     let clients = Arc::new(ClientFactory::new(&options.cluster, telemetry.metrics.clients()).await?);
-    let project =
-        Arc::new(super::metal(&settings.api_url, &settings.project_id, &settings.api_key, telemetry.metal())?);
+    let (url, key) = (&settings.api_url, &settings.api_key);
+    let project = Arc::new(super::metal(url, &settings.project_id, key, options.cloud.metal_rate, telemetry.metal())?);
     let _serving = match &options.serving {
         Some(config) => Some(serve(config, &options, policy.clone(), &telemetry, verbosity).await?),
         None => None,

@@ -57,7 +57,7 @@ impl ClientConfig {
             deadline: Duration::from_secs(60),
             tries: 4,
             backoff: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) },
-            rate: RateLimit { per_second: 10.0, burst: 50 },
+            rate: RateLimit::default(),
             longest_pause: Duration::from_secs(300),
             dump: HttpDump::Off,
         }

@@ -10,10 +10,22 @@ use super::Backoff;
 /// How many calls may be made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateLimit {
-    /// Calls a second in the long run; above zero.
+    /// Calls a second in the long run; above zero, and infinite where there is no limit.
     pub per_second: f64,
     /// Calls at once after a quiet time; at least 1.
     pub burst: u32,
+}
+
+impl RateLimit {
+    /// No limit, other than what Metal asks for with a 429.
+    pub const UNLIMITED: Self = Self { per_second: f64::INFINITY, burst: u32::MAX };
+}
+
+impl Default for RateLimit {
+    /// Fit for production: 10 calls a second after a burst of 50.
+    fn default() -> Self {
+        Self { per_second: 10.0, burst: 50 }
+    }
 }
 
 /// Lets calls through at the agreed pace. A 429 to one call holds all of them back.
@@ -89,8 +101,11 @@ impl Throttle {
     fn take_token(&self, deadline: Instant) -> Result<Instant, Duration> {
         let mut pace = self.pace();
         let now = Instant::now();
-        let earned = now.duration_since(pace.at).as_secs_f64() * self.limit.per_second;
-        pace.tokens = (pace.tokens + earned).min(f64::from(self.limit.burst));
+        let full = f64::from(self.limit.burst);
+        pace.tokens = match self.limit.per_second.is_infinite() {
+            true => full,
+            false => (pace.tokens + now.duration_since(pace.at).as_secs_f64() * self.limit.per_second).min(full),
+        };
         pace.at = now;
         let missing = (1.0 - pace.tokens).max(0.0);
         let turn = now + Duration::from_secs_f64(missing / self.limit.per_second);
@@ -136,6 +151,19 @@ mod tests {
         for (passed, expected) in passed.into_iter().zip([0, 0, 0, 0, 0, 100, 200, 300]) {
             assert!((expected..expected + 5).contains(&passed), "{passed} instead of {expected}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_every_call_passes_at_once_until_metal_refuses() {
+        let throttle = throttle(RateLimit::UNLIMITED.per_second, 1);
+        let start = Instant::now();
+        for _ in 0..1000 {
+            throttle.admit(in_a_minute()).await.expect("within a minute");
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        throttle.refused(Some(Duration::from_secs(7)));
+        throttle.admit(in_a_minute()).await.expect("within a minute");
+        assert_eq!(start.elapsed().as_secs(), 7);
     }
 
     #[tokio::test(start_paused = true)]

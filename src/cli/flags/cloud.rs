@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{OptionFault, path};
+use super::{OptionFault, collect, path};
+use crate::metal::RateLimit;
 
 /// The only provider this program is.
 const PROVIDER: &str = "equinixmetal";
@@ -36,6 +37,14 @@ pub(super) struct CloudFlags {
     /// The name of the cluster, which load balancers and tags carry
     #[arg(long, value_name = "NAME", default_value = "kubernetes")]
     cluster_name: String,
+
+    /// Calls to the Metal API a second, on average; 0 means no limit
+    #[arg(long, value_name = "QPS", default_value = "10")]
+    metal_api_qps: f64,
+
+    /// Calls to the Metal API at once, after a quiet time
+    #[arg(long, value_name = "N", default_value = "50")]
+    metal_api_burst: u32,
 }
 
 /// Where the policy comes from.
@@ -57,23 +66,44 @@ pub enum PolicyLocation {
 }
 
 /// What is told of the cloud on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CloudOptions {
     /// The cloud-config file.
     pub config: Option<PathBuf>,
     /// The cluster's name.
     pub cluster_name: String,
+    /// The pace of calls to Metal.
+    pub metal_rate: RateLimit,
 }
 
 impl CloudFlags {
     pub(super) fn options(self) -> Result<CloudOptions, Vec<OptionFault>> {
+        let mut faults = Vec::new();
+        let rate = collect(&mut faults, self.rate().map_err(|fault| vec![fault]));
         match self.cloud_provider.as_str() {
-            PROVIDER => Ok(CloudOptions { config: path(self.cloud_config), cluster_name: self.cluster_name }),
-            "" => Err(vec![OptionFault::new("cloud-provider", "cannot be empty")]),
-            other => Err(vec![OptionFault::fatal(
+            PROVIDER => {}
+            "" => faults.push(OptionFault::new("cloud-provider", "cannot be empty")),
+            other => faults.push(OptionFault::fatal(
                 "cloud-provider",
                 format!("there is no provider {other:?} here, only {PROVIDER:?}"),
-            )]),
+            )),
+        }
+        match rate {
+            Some(metal_rate) if faults.is_empty() => {
+                Ok(CloudOptions { config: path(self.cloud_config), cluster_name: self.cluster_name, metal_rate })
+            }
+            _ => Err(faults),
+        }
+    }
+
+    fn rate(&self) -> Result<RateLimit, OptionFault> {
+        if !self.metal_api_qps.is_finite() || self.metal_api_qps < 0.0 {
+            return Err(OptionFault::new("metal-api-qps", "expected a number of 0 or more"));
+        }
+        match (self.metal_api_qps, self.metal_api_burst) {
+            (0.0, _) => Ok(RateLimit::UNLIMITED),
+            (_, 0) => Err(OptionFault::new("metal-api-burst", "expected a number above zero, found 0")),
+            (per_second, burst) => Ok(RateLimit { per_second, burst }),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::kubernetes::server::{
     AuthenticationConfig, AuthorizationConfig, CertificateFiles, CertificateSource, CipherSuites, ClusterLookup,
     Curves, Http2, PathPattern, RequestHeaderConfig, ServingConfig, Sharing, SniCertificate, TlsVersion,
 };
+use crate::metal::RateLimit;
 use crate::telemetry::{self, LogFormat, LogOptions};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
@@ -33,7 +34,11 @@ fn app_02_03_04_05_06_08_09_12_14_17_18_19_24_25_26_defaults() {
     let RunOptions { effective, .. } = options(&[]);
     let expected = RunOptions {
         policy: PolicyLocation::Settings,
-        cloud: CloudOptions { config: None, cluster_name: "kubernetes".into() },
+        cloud: CloudOptions {
+            config: None,
+            cluster_name: "kubernetes".into(),
+            metal_rate: RateLimit { per_second: 10.0, burst: 50 },
+        },
         cluster: ClusterAccess {
             kubeconfig: None,
             master: None,
@@ -148,6 +153,8 @@ fn app_04_05_06_07_09_10_11_12_14_16_17_19_24_25_26_every_flag_is_there() {
         ("log-text-split-stream", "false"),
         ("logging-format", "text"),
         ("master", ""),
+        ("metal-api-burst", "50"),
+        ("metal-api-qps", "10"),
         ("min-resync-period", "12h0m0s"),
         ("node-monitor-period", "5s"),
         ("node-status-update-frequency", "5m0s"),
@@ -204,7 +211,26 @@ fn app_02_the_provider_is_this_one() {
         )
     );
     let cloud = options(&["--cloud-config=/etc/cloud-sa/cloud-sa.json", "--cluster-name=prod"]).cloud;
-    assert_eq!(cloud, CloudOptions { config: Some("/etc/cloud-sa/cloud-sa.json".into()), cluster_name: "prod".into() });
+    assert_eq!((cloud.config, cloud.cluster_name), (Some("/etc/cloud-sa/cloud-sa.json".into()), "prod".into()));
+}
+
+#[test]
+fn metal_is_called_at_the_pace_of_the_flags() {
+    let rows: [(&[&str], RateLimit); 3] = [
+        (&["--metal-api-qps=2.5", "--metal-api-burst=7"], RateLimit { per_second: 2.5, burst: 7 }),
+        (&["--metal-api-qps=3"], RateLimit { per_second: 3.0, burst: 50 }),
+        (&["--metal-api-qps=0", "--metal-api-burst=0"], RateLimit::UNLIMITED),
+    ];
+    for (arguments, expected) in rows {
+        assert_eq!(options(arguments).cloud.metal_rate, expected, "{arguments:?}");
+    }
+    for (argument, message) in [
+        ("--metal-api-qps=-1", "error: --metal-api-qps: expected a number of 0 or more"),
+        ("--metal-api-qps=inf", "error: --metal-api-qps: expected a number of 0 or more"),
+        ("--metal-api-burst=0", "error: --metal-api-burst: expected a number above zero, found 0"),
+    ] {
+        assert_eq!(refusal(&[argument]), (message.into(), 1), "{argument}");
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::app::{self, Clients, Control, ControlError, Telemetry};
 use crate::cli::flags::ControllerOptions;
 use crate::domain::Secret;
 use crate::kubernetes::client::{ClientFactory, ClusterAccess, NoRequestObserver, RequestRate};
-use crate::metal::Unobserved;
+use crate::metal::{RateLimit, Unobserved};
 use crate::policy::{Defaults, Faults, Policy, PolicyStore, load};
 use crate::sandbox::kubernetes::{ApiConfig, KubernetesApi};
 use crate::sandbox::metal::{MetalSimulator, SimulatorConfig};
@@ -124,7 +124,13 @@ async fn try_run(args: SandboxArgs) -> anyhow::Result<ExitCode> {
     let control = tokio::spawn(app::control(
         Control {
             clients: clients.clone(),
-            metal: Arc::new(app::metal(&metal.base_url(), &project.id(), &key, Arc::new(Unobserved))?),
+            metal: Arc::new(app::metal(
+                &metal.base_url(),
+                &project.id(),
+                &key,
+                RateLimit::default(),
+                Arc::new(Unobserved),
+            )?),
             policy: store.clone(),
             controllers: ControllerOptions::default(),
             telemetry: Telemetry::default(),
